@@ -1,0 +1,1 @@
+"""Deep research on people: never queued twice, never charged twice, never stuck, always explainable."""

@@ -1,0 +1,1 @@
+"""Who performs the hand-over of a run. Each dispatcher is a module to import explicitly."""

@@ -1,0 +1,168 @@
+"""What a flow asks of the outside, and what a dispatcher is.
+
+Floor 3. A flow is a generator: it yields one of these requests and receives the answer. The same definition serves
+blocking callers, awaiting callers, and a test that stops at every yield. No transaction is open across a yield.
+"""
+
+from collections.abc import Generator
+from typing import Any, Generic, Protocol, TypeVar
+
+from attrs import field, frozen
+
+from research_fsm.commands import Sighting
+from research_fsm.events import AttemptResult, PersonKind
+from research_fsm.storage import Query, Rule, View
+
+__all__ = [
+    "AttemptOutcome",
+    "Cancel",
+    "Dispatch",
+    "DispatchRequest",
+    "Dispatcher",
+    "Flow",
+    "Look",
+    "Read",
+    "Request",
+    "Transact",
+    "cancel",
+    "dispatch",
+    "look",
+    "read",
+    "transact",
+]
+
+A = TypeVar("A")
+
+
+@frozen
+class DispatchRequest:
+    """What is handed to an outside engine: ids alone, so that it can be rebuilt from the log for a resend.
+
+    Every attempt of a run sends the same request. The profile comes with the answer to the claim.
+
+    Args:
+        person_id: Whom to research.
+        run_id: The run.
+        run_no: The fencing token.
+        kind: Which API made the person: it chooses the task.
+        dispatch_key: The idempotency key, 64 hexadecimal characters, one per run.
+        token: What the worker presents with its callbacks; opens this run and nothing else.
+    """
+
+    person_id: str
+    run_id: str
+    run_no: int
+    kind: PersonKind
+    dispatch_key: str
+    token: str = field(default="", repr=False)
+
+
+@frozen(kw_only=True)
+class AttemptOutcome:
+    """What one attempt came to.
+
+    Args:
+        result: *refused* and *not sent* only if the engine provably took nothing of this request.
+        external_id: The engine run; needed if and only if it was accepted.
+        reason: A short code such as ``http_422``: lower case letters, digits and underscores.
+        retry_at: When the engine will take requests again, in microseconds UTC, if it said so.
+    """
+
+    result: AttemptResult
+    external_id: str | None = None
+    reason: str = ""
+    retry_at: int | None = None
+
+
+class Dispatcher(Protocol):
+    """An outside engine behind a network.
+
+    `dispatch` sends one request, once, and concludes nothing from silence. Whatever it raises counts as ambiguous.
+    """
+
+    def dispatch(self, request: DispatchRequest) -> AttemptOutcome:
+        """Send one request; no retry underneath."""
+        ...
+
+    def look(self, request: DispatchRequest, external_ids: tuple[str, ...]) -> tuple[Sighting, ...]:
+        """Return the engine's runs of this request: positive evidence only, an empty tuple proves nothing.
+
+        Args:
+            request: The run that is looked for.
+            external_ids: Engine runs that are known of.
+        """
+        ...
+
+    def cancel(self, external_id: str) -> None:
+        """Ask the engine to stop one of its runs, if it can."""
+        ...
+
+
+@frozen
+class Transact(Generic[A]):
+    """Decide and write in one transaction; answered with the rule's answer."""
+
+    query: Query
+    rule: Rule[A]
+
+
+@frozen
+class Read:
+    """Look at the store; answered with a `View`."""
+
+    query: Query
+
+
+@frozen
+class Dispatch:
+    """Send one request; answered with an `AttemptOutcome`."""
+
+    request: DispatchRequest
+
+
+@frozen
+class Look:
+    """Ask the engine; answered with a tuple of `Sighting`, empty if it could not be asked."""
+
+    request: DispatchRequest
+    external_ids: tuple[str, ...]
+
+
+@frozen
+class Cancel:
+    """Ask the engine to stop a run; answered with None."""
+
+    external_id: str
+
+
+Request = Transact[Any] | Read | Dispatch | Look | Cancel
+Flow = Generator[Request, Any, A]
+
+
+def transact(query: Query, rule: Rule[A]) -> Flow[A]:
+    """Yield a `Transact`; used with ``yield from``, which keeps the untyped ``yield`` in one place."""
+    answer: A = yield Transact(query, rule)
+    return answer
+
+
+def read(query: Query) -> Flow[View]:
+    """Yield a `Read`."""
+    view: View = yield Read(query)
+    return view
+
+
+def dispatch(request: DispatchRequest) -> Flow[AttemptOutcome]:
+    """Yield a `Dispatch`."""
+    outcome: AttemptOutcome = yield Dispatch(request)
+    return outcome
+
+
+def look(request: DispatchRequest, external_ids: tuple[str, ...]) -> Flow[tuple[Sighting, ...]]:
+    """Yield a `Look`."""
+    sightings: tuple[Sighting, ...] = yield Look(request, external_ids)
+    return sightings
+
+
+def cancel(external_id: str) -> Flow[None]:
+    """Yield a `Cancel`."""
+    yield Cancel(external_id)

@@ -1,0 +1,273 @@
+"""The reference store: what `storage` promises, in dictionaries behind one lock.
+
+Floor 5. For tests, and for comparing other stores with. Nothing survives the process.
+"""
+
+import secrets
+import threading
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Self, TypeVar
+
+from attrs import Factory, define, evolve
+
+from research_fsm.errors import StoreClosed, WriteRejected
+from research_fsm.storage import (
+    Head,
+    Query,
+    QueueEntry,
+    Reader,
+    Receipt,
+    RecordedEvent,
+    Rule,
+    StreamWrite,
+    Token,
+    UniqueKey,
+    View,
+    Write,
+    first_hash,
+    next_hash,
+)
+
+__all__ = ["MemoryStore", "wall_clock"]
+
+A = TypeVar("A")
+
+_WHERE = "memory"
+
+
+def wall_clock() -> int:
+    """Return the machine's time in microseconds since 1970-01-01 UTC."""
+    return time.time_ns() // 1000
+
+
+@define
+class _Tables:
+    events: list[RecordedEvent] = Factory(list)
+    streams: dict[str, list[RecordedEvent]] = Factory(dict)
+    heads: dict[str, Head] = Factory(dict)
+    documents: dict[tuple[str, str], bytes] = Factory(dict)
+    keys: dict[str, UniqueKey] = Factory(dict)
+    receipts: dict[str, Receipt] = Factory(dict)
+    queue: dict[str, QueueEntry] = Factory(dict)
+    tokens: dict[str, Token] = Factory(dict)
+
+    def copy(self) -> "_Tables":
+        return _Tables(
+            list(self.events),
+            {stream: list(events) for stream, events in self.streams.items()},
+            dict(self.heads),
+            dict(self.documents),
+            dict(self.keys),
+            dict(self.receipts),
+            dict(self.queue),
+            dict(self.tokens),
+        )
+
+
+class MemoryStore:
+    """A store in memory.
+
+    Args:
+        clock: Returns the time in microseconds UTC; tests inject one that they move by hand.
+    """
+
+    def __init__(self, clock: Callable[[], int] = wall_clock) -> None:
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._tables = _Tables()
+        self._secret = secrets.token_bytes(32)
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self._tables.events)} events)"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def secret(self) -> bytes:
+        """What callback tokens are derived from."""
+        return self._secret
+
+    def close(self) -> None:
+        """Refuse everything from now on."""
+        self._closed = True
+
+    def now(self) -> int:
+        """Return the injected clock's time."""
+        return self._clock()
+
+    def transact(self, query: Query, rule: Rule[A]) -> A:
+        """Load, decide and write under the lock; see `storage.Store`."""
+        with self._lock:
+            self._check_open()
+            now = self.now()
+            write = rule(self._load(query, now), now)
+            _check(self._tables, write)
+            _apply(self._tables, write, now)
+            return write.answer
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Reader]:
+        """Open a reader over a copy of everything."""
+        frozen = MemoryStore(self._clock)
+        with self._lock:
+            self._check_open()
+            frozen._tables = self._tables.copy()
+        yield frozen
+
+    def read(self, query: Query) -> View:
+        """Load what a query names."""
+        with self._lock:
+            self._check_open()
+            return self._load(query, self.now())
+
+    def events(self, stream: str | None = None, *, after: int = 0) -> Iterator[RecordedEvent]:
+        """Yield the events of a stream by version, or all of them by position."""
+        if stream is not None:
+            yield from self._tables.streams.get(stream, [])[after:]
+            return
+        recorded = self._tables.events
+        yield from recorded[bisect_right(recorded, after, key=lambda event: event.position) :]
+
+    def heads(self) -> Iterator[Head]:
+        """Yield every head, by stream."""
+        yield from (head for _, head in sorted(self._tables.heads.items()))
+
+    def linked(self, link: str, *, before: int | None = None, limit: int = 100) -> list[Head]:
+        """Return heads that link to a stream, newest first."""
+        found = [head for head in self._tables.heads.values() if head.link == link]
+        page = (head for head in found if before is None or head.first < before)
+        return sorted(page, key=lambda head: -head.first)[:limit]
+
+    def due(self, tags: tuple[str, ...], until: int, *, after: tuple[int, str] | None, limit: int) -> list[Head]:
+        """Return heads that somebody has to look at, most overdue first."""
+        found = (
+            (head.due, head.stream, head)
+            for head in self._tables.heads.values()
+            if head.tag in tags and head.due is not None and head.due <= until
+        )
+        page = sorted(row for row in found if after is None or row[:2] > after)
+        return [head for _, _, head in page[:limit]]
+
+    def keys(self) -> Iterator[UniqueKey]:
+        """Yield every unique key, in order."""
+        yield from (key for _, key in sorted(self._tables.keys.items()))
+
+    def entries(self) -> Iterator[QueueEntry]:
+        """Yield every queue entry, first come first."""
+        yield from list(self._tables.queue.values())
+
+    def tokens(self, owner: str | None = None) -> list[Token]:
+        """Return an owner's access tokens, or everybody's, oldest first."""
+        return [token for token in self._tables.tokens.values() if owner in (None, token.owner)]
+
+    def token(self, digest: str) -> Token | None:
+        """Return the access token with this digest."""
+        return next((token for token in self._tables.tokens.values() if token.digest == digest), None)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreClosed(_WHERE, "the store was closed; open another one")
+
+    def _load(self, query: Query, now: int) -> View:
+        tables = self._tables
+        keys = {name: tables.keys[name] for name in query.keys if name in tables.keys}
+        receipts = {name: tables.receipts[name] for name in query.receipts if name in tables.receipts}
+        entry = tables.queue.get(query.entry) if query.entry is not None else None
+        if query.next_entry:
+            free = (row for row in tables.queue.values() if row.lease_until is None or row.lease_until <= now)
+            entry = next(free, None)
+        streams = {*query.streams, *(key.stream for key in keys.values()), *(row.stream for row in receipts.values())}
+        if entry is not None:
+            streams.add(entry.stream)
+        heads = {stream: tables.heads[stream] for stream in streams if stream in tables.heads}
+        links = {head.link for head in heads.values() if head.link is not None}
+        heads |= {link: tables.heads[link] for link in links if link in tables.heads}
+        documents = {
+            (stream, name): tables.documents[stream, name]
+            for stream in heads
+            for name in query.documents
+            if (stream, name) in tables.documents
+        }
+        return View(heads=heads, keys=keys, receipts=receipts, documents=documents, entry=entry, history=self.events)
+
+
+def _check(tables: _Tables, write: Write[object]) -> None:
+    """Refuse a write before any of it is done."""
+    for stream in write.streams:
+        head = tables.heads.get(stream.stream)
+        version = 0 if head is None else head.version
+        if version != stream.expected:
+            raise WriteRejected(_WHERE, f"{stream.stream} is at version {version}, not {stream.expected}")
+    for key in write.keys:
+        if key.key in tables.keys:
+            raise WriteRejected(_WHERE, f"the unique key {key.key} is taken")
+    for receipt in write.receipts:
+        if receipt.key in tables.receipts:
+            raise WriteRejected(_WHERE, f"there is a receipt {receipt.key} already")
+
+
+def _apply(tables: _Tables, write: Write[object], now: int) -> None:
+    for stream in write.streams:
+        _append(tables, stream, now)
+    tables.keys.update({key.key: key for key in write.keys})
+    tables.receipts.update({receipt.key: receipt for receipt in write.receipts})
+    for name, answer in write.settled.items():
+        if name in tables.receipts:
+            tables.receipts[name] = evolve(tables.receipts[name], answer=answer)
+    tables.documents.update(write.documents)
+    tables.queue.update({entry.run_id: entry for entry in write.enqueued})
+    for run_id in write.dequeued:
+        tables.queue.pop(run_id, None)
+    for forgotten in write.forgotten:
+        _forget(tables, forgotten)
+    tables.tokens.update({token.token_id: token for token in write.tokens})
+
+
+def _append(tables: _Tables, write: StreamWrite, now: int) -> None:
+    head = tables.heads.get(write.stream)
+    previous = first_hash(write.stream) if head is None else head.hash
+    first = len(tables.events) + 1 if head is None else head.first
+    stream = tables.streams.setdefault(write.stream, [])
+    for version, event in enumerate(write.events, write.expected + 1):
+        previous = next_hash(previous, write.stream, version, event, now)
+        recorded = RecordedEvent(
+            position=len(tables.events) + 1,
+            stream=write.stream,
+            version=version,
+            type=event.type,
+            schema=event.schema,
+            at=now,
+            data=event.data,
+            meta=event.meta,
+            hash=previous,
+        )
+        tables.events.append(recorded)
+        stream.append(recorded)
+    tables.heads[write.stream] = Head(
+        stream=write.stream,
+        version=len(stream),
+        hash=previous,
+        fold=write.fold,
+        state=write.state,
+        link=write.link if head is None else head.link,
+        tag=write.tag,
+        due=write.due,
+        first=first,
+    )
+
+
+def _forget(tables: _Tables, stream: str) -> None:
+    tables.documents = {name: body for name, body in tables.documents.items() if name[0] != stream}
+    tables.keys = {name: key for name, key in tables.keys.items() if not (key.personal and key.stream == stream)}
+    tables.receipts = {
+        name: evolve(receipt, fingerprint="") if receipt.stream == stream else receipt
+        for name, receipt in tables.receipts.items()
+    }
