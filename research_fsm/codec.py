@@ -40,6 +40,7 @@ __all__ = [
     "encode",
     "encode_answer",
     "encode_event",
+    "encode_report",
     "fold_account",
     "fold_person",
     "parse",
@@ -148,6 +149,15 @@ def parse(data: bytes) -> Json:
 def digest(salt: bytes, document: bytes) -> str:
     """Return the salted digest by which an event names a document: SHA-256(salt ‖ document), in hexadecimal."""
     return hashlib.sha256(salt + document).hexdigest()
+
+
+def encode_report(run_id: str, content: Json, change_summary: Json) -> bytes:
+    """Return a report as it is stored; its id is its run's.
+
+    Raises:
+        InvalidInput: The content or the summary is no JSON.
+    """
+    return canonical("content", {"change_summary": change_summary, "content": content, "id": run_id})
 
 
 # --- events ------------------------------------------------------------------------------------------------------

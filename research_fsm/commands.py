@@ -33,6 +33,8 @@ __all__ = [
     "SightingState",
     "StartRun",
     "TakeEntry",
+    "checked_id",
+    "checked_uuid",
 ]
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -42,14 +44,36 @@ _LARGEST_DOCUMENT = 3 * 1024 * 1024
 _HIGHEST_RUN_NO = 2**31
 
 
+def checked_uuid(name: str, value: object) -> str:
+    """Return an id in lower case.
+
+    Raises:
+        InvalidInput: It is no UUID.
+    """
+    lowered = str(value).lower()
+    if not _UUID.fullmatch(lowered):
+        raise InvalidInput(name, f"must be a UUID, not {str(value)[:100]!r}")
+    return lowered
+
+
 def _uuid(_: object, attribute: "Attribute[str]", value: object) -> None:
     if not isinstance(value, str) or not _UUID.fullmatch(value):
         raise InvalidInput(attribute.name, f"must be a UUID in lower case, not {str(value)[:100]!r}")
 
 
-def _opaque(_: object, attribute: "Attribute[str]", value: object) -> None:
+def checked_id(name: str, value: object) -> str:
+    """Return an opaque id as it is.
+
+    Raises:
+        InvalidInput: It is no printable text of 1 to 255 characters.
+    """
     if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_ID or not value.isprintable():
-        raise InvalidInput(attribute.name, f"must be printable text of 1 to {_LONGEST_ID} characters")
+        raise InvalidInput(name, f"must be printable text of 1 to {_LONGEST_ID} characters")
+    return value
+
+
+def _opaque(_: object, attribute: "Attribute[str]", value: object) -> None:
+    checked_id(attribute.name, value)
 
 
 def _whole(highest: int) -> "Callable[[object, Attribute[int], object], None]":
@@ -284,12 +308,21 @@ class Sighting:
 
 @frozen(kw_only=True)
 class RecoverRun:
-    """Look at one person who is overdue, with what the engine says, and do the one thing that is due."""
+    """Look at one person who is overdue, with what the engine says, and do the one thing that is due.
+
+    Args:
+        person_id: The person.
+        run_id: The run that was looked at.
+        run_no: Its number.
+        sightings: What the engine says.
+        sends: Whether whoever looks can send another attempt.
+    """
 
     person_id: str = field(validator=_uuid)
     run_id: str = field(validator=_uuid)
     run_no: int
     sightings: tuple[Sighting, ...] = ()
+    sends: bool = True
 
 
 # --- credits -----------------------------------------------------------------------------------------------------

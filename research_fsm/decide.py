@@ -424,7 +424,7 @@ def recover(
     if overdue is not None:
         action = Action.ROLLED_BACK if isinstance(overdue, RunRolledBack) else Action.FAILED
         return Decision(answer=Recovered(person.person_id, run.run_no, action), events=(overdue,))
-    if _may_arm(person, run, now, policy):
+    if command.sends and _may_arm(person, run, now, policy):
         return _arming(person, run, now, policy)
     return Decision(answer=Recovered(person.person_id, run.run_no, Action.WAITED), look_again=True)
 

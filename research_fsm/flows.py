@@ -69,8 +69,14 @@ def erase(command: ErasePerson, policy: Policy) -> Flow[EraseAnswer]:
     return answer
 
 
-def recover(person_id: str, policy: Policy) -> Flow[Recovered]:
-    """Look at one person who is overdue, ask the engine if there is one, and do the one thing that is due."""
+def recover(person_id: str, policy: Policy, *, sends: bool) -> Flow[Recovered]:
+    """Look at one person who is overdue, ask the engine if there is one, and do the one thing that is due.
+
+    Args:
+        person_id: The person.
+        policy: The settings.
+        sends: Whether there is an outside dispatcher here, so that an attempt may be armed.
+    """
     view = yield from requests.read(Query(streams=(transactions.person_stream(person_id),)))
     person = transactions.person_in(view, person_id)
     run = person.run
@@ -82,10 +88,10 @@ def recover(person_id: str, policy: Policy) -> Flow[Recovered]:
     if run is None or person.status is not Status.RUNNING:
         return Recovered(person_id, person.run_no, Action.NOTHING)
     sightings: tuple[Sighting, ...] = ()
-    if not run.inside and run.first_armed_at is not None:
+    if sends and not run.inside and run.first_armed_at is not None:
         request = decide.dispatch_request(person, run.run_id, run.run_no)
         sightings = yield from requests.look(request, decide.engine_runs(run))
-    looked = RecoverRun(person_id=person_id, run_id=run.run_id, run_no=run.run_no, sightings=sightings)
+    looked = RecoverRun(person_id=person_id, run_id=run.run_id, run_no=run.run_no, sightings=sightings, sends=sends)
     answer = yield from requests.transact(*transactions.recover(looked, policy))
     if isinstance(answer, Send):
         yield from _sent(answer, policy)

@@ -306,8 +306,12 @@ class Reader(Protocol):
         """Return the store's time in microseconds UTC."""
         ...
 
+    def snapshot(self) -> AbstractContextManager["Reader"]:
+        """Open a reader that sees one point in time, however much is written meanwhile."""
+        ...
+
     def read(self, query: Query) -> View:
-        """Load what a query names, as it is now."""
+        """Load what a query names, as it is now: all of it at one point in time."""
         ...
 
     def events(self, stream: str | None = None, *, after: int = 0) -> Iterator[RecordedEvent]:
@@ -376,10 +380,6 @@ class Store(Reader, Protocol):
             StoreError: It could not be done; see the subclasses for what to do.
             BaseException: Whatever the rule raised, with nothing written.
         """
-        ...
-
-    def snapshot(self) -> AbstractContextManager[Reader]:
-        """Open a reader that sees one point in time, however much is written meanwhile."""
         ...
 
     def close(self) -> None:

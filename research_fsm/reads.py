@@ -1,0 +1,250 @@
+"""Looking at people, reports, balances and histories. Takes no write lock and changes nothing.
+
+Floor 5. Every function takes a `storage.Reader`: a store, or a snapshot of one.
+"""
+
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+from research_fsm import codec, decide, transactions
+from research_fsm.commands import checked_id, checked_uuid
+from research_fsm.errors import InvalidInput, LogUnreadable
+from research_fsm.events import PersonKind
+from research_fsm.lifecycle import Phase, Status
+from research_fsm.outcomes import Json, PersonNotFound
+from research_fsm.person import Person
+from research_fsm.storage import Query, Reader, RecordedEvent, View
+
+__all__ = [
+    "Balance",
+    "PeoplePage",
+    "PersonDetails",
+    "ReportDetails",
+    "balance",
+    "history",
+    "people",
+    "person",
+    "report",
+]
+
+_LARGEST_PAGE = 1000
+
+
+@frozen
+class PersonDetails:
+    """A person as callers see them. Times are integer microseconds UTC.
+
+    Args:
+        person_id: Who it is.
+        owner: Whose person it is.
+        kind: Which API made them.
+        status: ``idle``, ``running``, ``complete`` or ``failed``.
+        phase: The same, with the three phases of a running person told apart.
+        since: When the status began.
+        run_id: The latest run.
+        run_no: How many runs were ever started.
+        deadline: When the present phase is given up, if it is.
+        reports: The highest report version; 0 without a report.
+        reported_at: When that report was written.
+        failures_in_a_row: Failed runs since the last report; two are for a human.
+        added_at: When the person was added.
+        profile: What is known of them. Personal data.
+    """
+
+    person_id: str
+    owner: str
+    kind: PersonKind
+    status: Status
+    phase: Phase
+    since: int
+    run_id: str | None
+    run_no: int
+    deadline: int | None
+    reports: int
+    reported_at: int | None
+    failures_in_a_row: int
+    added_at: int
+    profile: Mapping[str, Json] = field(repr=False)
+
+
+@frozen
+class PeoplePage:
+    """Some of an owner's people, newest first; `cursor` fetches the next page and is None on the last."""
+
+    people: tuple[PersonDetails, ...]
+    cursor: str | None
+
+
+@frozen
+class ReportDetails:
+    """What a run found out.
+
+    Args:
+        report_id: The report's id, which is its run's.
+        person_id: Whom it is about.
+        version: Rises by one with every report of the person.
+        content: Free JSON.
+        change_summary: What is new since the last one, if the worker said so.
+        generated_at: When it was stored, in microseconds UTC.
+    """
+
+    report_id: str
+    person_id: str
+    version: int
+    content: Json = field(repr=False)
+    change_summary: Json = field(repr=False)
+    generated_at: int
+
+
+@frozen
+class Balance:
+    """An owner's credits. `charged` is gross; ``available = granted - revoked - charged + refunded - held``."""
+
+    owner: str
+    available: int
+    granted: int
+    revoked: int
+    held: int
+    charged: int
+    refunded: int
+
+
+def person(reader: Reader, person_id: str, owner: str | None = None) -> PersonDetails | PersonNotFound:
+    """Return a person.
+
+    Args:
+        reader: Where to look.
+        person_id: The person.
+        owner: Who asks; another owner's person is not found. None for somebody who may see everybody's.
+
+    Raises:
+        InvalidInput: The id is no UUID.
+    """
+    person_id = checked_uuid("person_id", person_id)
+    stream = transactions.person_stream(person_id)
+    view = reader.read(Query(streams=(stream,), documents=(transactions.PROFILE,)))
+    found = transactions.person_in(view, person_id)
+    if not found.exists or owner not in (None, found.owner):
+        return PersonNotFound(person_id)
+    return _details(found, view)
+
+
+def people(reader: Reader, owner: str, *, limit: int = 100, cursor: str | None = None) -> PeoplePage:
+    """Return an owner's people, newest first, a page at a time; who is added meanwhile changes no later page.
+
+    Args:
+        reader: Where to look.
+        owner: Whose people.
+        limit: How many at most, up to 1,000; a page is shorter where people were erased.
+        cursor: The one that came with the previous page.
+
+    Raises:
+        InvalidInput: The owner, the limit or the cursor is malformed.
+    """
+    if not 1 <= limit <= _LARGEST_PAGE:
+        raise InvalidInput("limit", f"must be from 1 to {_LARGEST_PAGE}, not {limit}")
+    link = transactions.account_stream(checked_id("owner", owner))
+    heads = reader.linked(link, before=_position(cursor), limit=limit + 1)
+    page = [head.stream for head in heads[:limit]]
+    view = reader.read(Query(streams=tuple(page), documents=(transactions.PROFILE,)))
+    found = (transactions.person_in(view, stream.removeprefix("person:")) for stream in page)
+    listed = tuple(_details(one, view) for one in found if one.exists)
+    return PeoplePage(listed, str(heads[limit - 1].first) if len(heads) > limit else None)
+
+
+def report(reader: Reader, person_id: str, owner: str | None = None) -> ReportDetails | PersonNotFound | None:
+    """Return a person's latest report, or None while there is none.
+
+    Raises:
+        InvalidInput: The id is no UUID.
+        LogUnreadable: The report's document is missing or damaged: run `verify`.
+    """
+    person_id = checked_uuid("person_id", person_id)
+    stream = transactions.person_stream(person_id)
+    with reader.snapshot() as frozen:
+        found = transactions.person_in(frozen.read(Query(streams=(stream,))), person_id)
+        if not found.exists or owner not in (None, found.owner):
+            return PersonNotFound(person_id)
+        if found.reported_at is None:
+            return None
+        name = decide.report_name(found.reports)
+        documents = frozen.read(Query(streams=(stream,), documents=(name,))).documents
+    if (stream, name) not in documents:
+        raise LogUnreadable(f"{stream} {name}", "the document is missing; `verify` says what else is")
+    stored = codec.parse(documents[stream, name])
+    return ReportDetails(
+        stored["id"], person_id, found.reports, stored["content"], stored["change_summary"], found.reported_at
+    )
+
+
+def balance(reader: Reader, owner: str) -> Balance:
+    """Return an owner's credits; an owner nobody ever granted anything has none.
+
+    Raises:
+        InvalidInput: The owner is no printable text of 1 to 255 characters.
+    """
+    stream = transactions.account_stream(checked_id("owner", owner))
+    account = transactions.account_in(reader.read(Query(streams=(stream,))), owner)
+    return Balance(
+        owner,
+        account.available,
+        account.granted,
+        account.revoked,
+        account.held,
+        account.charged,
+        account.refunded,
+    )
+
+
+def history(reader: Reader, person_id: str) -> list[RecordedEvent]:
+    """Return everything that ever happened to a person, erased or not, with what it meant for the account.
+
+    Args:
+        reader: Where to look.
+        person_id: The person.
+
+    Returns:
+        The person's events and the account's that concern the person, by position; none if there is no such person.
+
+    Raises:
+        InvalidInput: The id is no UUID.
+    """
+    person_id = checked_uuid("person_id", person_id)
+    stream = transactions.person_stream(person_id)
+    own = list(reader.events(stream))
+    heads = reader.read(Query(streams=(stream,))).heads
+    link = heads[stream].link if stream in heads else None
+    if link is None:
+        return own
+    concerned = (event for event in reader.events(link) if codec.parse(event.data).get("person_id") == person_id)
+    return sorted((*own, *concerned), key=lambda event: event.position)
+
+
+def _details(found: Person, view: View) -> PersonDetails:
+    run = found.run
+    profile = view.documents.get((transactions.person_stream(found.person_id), transactions.PROFILE), b"{}")
+    return PersonDetails(
+        person_id=found.person_id,
+        owner=found.owner,
+        kind=found.kind,
+        status=found.status,
+        phase=found.phase,
+        since=found.since,
+        run_id=None if run is None else run.run_id,
+        run_no=found.run_no,
+        deadline=None if run is None else run.deadline,
+        reports=found.reports,
+        reported_at=found.reported_at,
+        failures_in_a_row=found.failures_in_a_row,
+        added_at=found.added_at,
+        profile=codec.parse(profile),
+    )
+
+
+def _position(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > len(str(2**62)):
+        raise InvalidInput("cursor", "must be the one that came with the previous page")
+    return int(cursor)
