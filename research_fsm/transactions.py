@@ -87,6 +87,7 @@ __all__ = [
     "run_key",
     "start",
     "take",
+    "waits",
 ]
 
 A = TypeVar("A")
@@ -518,7 +519,7 @@ def _run_keys(stream: str, before: Person, after: Person) -> tuple[UniqueKey, ..
     return (UniqueKey(run_key(after.run.run_id), stream, codec.encode(after.run.run_no)),)
 
 
-def _waits(person: Person) -> bool:
+def waits(person: Person) -> bool:
     """Tell whether a person's run has an entry in the embedded queue: it waits there, or a delivery of it is out."""
     run = person.current(person.run_no)
     return run is not None and run.inside and (person.phase is Phase.QUEUED or run.delivery > 0)
@@ -528,10 +529,10 @@ def _queue_changes(
     stream: str, before: Person, after: Person, lease_until: int | None
 ) -> tuple[tuple[QueueEntry, ...], tuple[str, ...]]:
     """Return the entries to put and the run_ids of those to remove."""
-    if after.run is not None and _waits(after):
-        changes = lease_until is not None or not _waits(before)
+    if after.run is not None and waits(after):
+        changes = lease_until is not None or not waits(before)
         return ((QueueEntry(after.run.run_id, stream, lease_until),) if changes else ()), ()
-    return (), ((before.run.run_id,) if before.run is not None and _waits(before) else ())
+    return (), ((before.run.run_id,) if before.run is not None and waits(before) else ())
 
 
 def _settled(before: Person, after: Person, decision: Decision[object]) -> Mapping[str, bytes]:

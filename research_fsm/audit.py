@@ -1,0 +1,306 @@
+"""Verify a log that somebody else wrote: is it whole, is it legal, does the money add up.
+
+Floor 6. Reads one point in time by position and trusts nothing but the events: heads, documents and keys are held
+against what the events say. It folds with the same `evolve` as everything else, and never writes.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from attrs import Factory, define
+
+from research_fsm import account as accounts
+from research_fsm import codec, decide, laws, transactions
+from research_fsm import person as people
+from research_fsm.account import Account, credits_for
+from research_fsm.errors import LogUnreadable
+from research_fsm.events import (
+    AccountEvent,
+    CreditsCharged,
+    CreditsGranted,
+    CreditsHeld,
+    CreditsRefunded,
+    CreditsReleased,
+    CreditsRevoked,
+    PersonAdded,
+    PersonEvent,
+    RunCompleted,
+    RunFailed,
+    RunStarted,
+)
+from research_fsm.laws import Finding
+from research_fsm.lifecycle import Phase, Status
+from research_fsm.person import Hold, Person
+from research_fsm.storage import Head, Query, Reader, RecordedEvent, first_hash, next_hash
+
+__all__ = ["verify"]
+
+_CHUNK = 200
+
+_CreditsOfRun = CreditsHeld | CreditsCharged | CreditsReleased | CreditsRefunded
+
+
+def verify(reader: Reader) -> Iterator[Finding]:
+    """Yield every place where the log breaks a law; nothing if it is whole.
+
+    A tail that was cut off together with its heads leaves a shorter log that is whole, and is not found here.
+
+    Args:
+        reader: A store, or a snapshot of one. It is not written to, and may be written to by others meanwhile.
+    """
+    with reader.snapshot() as log:
+        yield from _Audit(log).findings()
+
+
+@define
+class _Chain:
+    """How far a stream has been followed."""
+
+    version: int
+    hash: bytes
+
+
+@define
+class _Life:
+    """A person as far as the log has been followed, and the account's events that their runs still call for."""
+
+    person: Person
+    due_credits: deque[AccountEvent] = Factory(deque)
+
+
+@define
+class _Ledger:
+    """An account as far as the log has been followed."""
+
+    account: Account = accounts.EMPTY
+    grants: dict[str, int] = Factory(dict)
+    revoked: set[str] = Factory(set)
+    holds: dict[str, tuple[int, Hold]] = Factory(dict)
+
+
+@define
+class _Audit:
+    log: Reader
+    chains: dict[str, _Chain] = Factory(dict)
+    lives: dict[str, _Life] = Factory(dict)
+    ledgers: dict[str, _Ledger] = Factory(dict)
+    requests: set[str] = Factory(set)
+    documents: list[tuple[str, int, str, str]] = Factory(list)
+    missing: list[tuple[str, int, str]] = Factory(list)
+    keys: list[tuple[str, int, str]] = Factory(list)
+
+    def findings(self) -> Iterator[Finding]:
+        for recorded in self.log.events():
+            yield from self._followed(recorded)
+            if len(self.documents) + len(self.keys) >= _CHUNK:
+                yield from self._beside_the_log()
+        yield from self._beside_the_log()
+        yield from self._unsettled()
+        yield from self._heads()
+        yield from self._queue()
+        yield from self._erased()
+
+    # --- one event after the other ---
+
+    def _followed(self, recorded: RecordedEvent) -> Iterator[Finding]:
+        stream, version = recorded.stream, recorded.version
+        chain = self.chains.setdefault(stream, _Chain(0, first_hash(stream)))
+        if version != chain.version + 1:
+            yield Finding("gapless", stream, version, f"version {version} follows version {chain.version}")
+        if recorded.hash != next_hash(chain.hash, stream, version, recorded, recorded.at):
+            yield Finding("chained", stream, version, "the hash is not that of this event after the previous one")
+        chain.version, chain.hash = version, recorded.hash
+        kind, _, name = stream.partition(":")
+        try:
+            codec.decode_meta(recorded.meta)
+            if kind == "person":
+                yield from self._lived(name, codec.decode_person_event(recorded), recorded)
+            elif kind == "account":
+                yield from self._booked(codec.decode_account_event(recorded), recorded)
+            else:
+                yield Finding("readable", stream, version, "the stream is neither a person's nor an account's")
+        except LogUnreadable as error:
+            yield Finding("readable", stream, version, str(error))
+
+    def _lived(self, person_id: str, event: PersonEvent, recorded: RecordedEvent) -> Iterator[Finding]:
+        stream, version = recorded.stream, recorded.version
+        life = self.lives.setdefault(stream, _Life(people.nobody(person_id)))
+        before, life.person = life.person, people.evolve(life.person, event, recorded.at)
+        for law in laws.PERSON_LAWS:
+            words = law(before, event, life.person)
+            if words is not None:
+                yield Finding(law.__name__, stream, version, words)
+        life.due_credits.extend(credits_for(person_id, before.run, life.person.run))
+        self.documents.extend((stream, version, name, digest) for name, digest in _documents_of(event))
+        if isinstance(event, RunStarted):
+            self.keys.append((stream, version, transactions.run_key(event.run_id)))
+            if event.request in self.requests:
+                yield Finding("keys_are_kept", stream, version, "the request key has started a run before")
+            if event.request is not None:
+                self.requests.add(event.request)
+
+    def _booked(self, event: AccountEvent, recorded: RecordedEvent) -> Iterator[Finding]:
+        stream, version = recorded.stream, recorded.version
+        ledger = self.ledgers.setdefault(stream, _Ledger())
+        before, ledger.account = ledger.account, accounts.evolve(ledger.account, event)
+        for law in laws.ACCOUNT_LAWS:
+            words = law(before, event, ledger.account)
+            if words is not None:
+                yield Finding(law.__name__, stream, version, words)
+        match event:
+            case CreditsGranted() | CreditsRevoked():
+                granted = _grant_counted(ledger, event)
+                if granted is not None:
+                    yield Finding("grants_count_once", stream, version, granted)
+            case CreditsHeld() | CreditsCharged() | CreditsReleased() | CreditsRefunded():
+                held = _hold_followed(ledger, event)
+                if held is not None:
+                    yield Finding("one_hold_per_run", stream, version, held)
+                called_for = self._called_for(stream, event)
+                if called_for is not None:
+                    yield Finding("credits_follow_runs", stream, version, called_for)
+
+    def _called_for(self, stream: str, event: _CreditsOfRun) -> str | None:
+        """Hold an account's event against what the person's runs call for."""
+        life = self.lives.get(transactions.person_stream(event.person_id))
+        if life is None or not life.due_credits:
+            return f"no run of person {event.person_id} calls for {type(event).__name__}"
+        if transactions.account_stream(life.person.owner) != stream:
+            return f"person {event.person_id} is {life.person.owner}'s"
+        wanted = life.due_credits.popleft()
+        return None if wanted == event else f"the person's run calls for {wanted}, not {event}"
+
+    # --- what stands beside the log ---
+
+    def _beside_the_log(self) -> Iterator[Finding]:
+        """Check the documents and keys of the events followed since the last time."""
+        streams = tuple({stream for stream, *_ in self.documents})
+        names = tuple({transactions.SALT, *(name for _, _, name, _ in self.documents)})
+        found = self.log.read(Query(streams=streams, documents=names)).documents
+        for stream, version, name, digest in self.documents:
+            salt, body = found.get((stream, transactions.SALT)), found.get((stream, name))
+            if salt is None or body is None:
+                self.missing.append((stream, version, name))
+            elif codec.digest(salt, body) != digest:
+                yield Finding("documents_match", stream, version, f"the document {name} is not what was recorded")
+        kept = self.log.read(Query(keys=tuple(key for _, _, key in self.keys))).keys
+        for stream, version, key in self.keys:
+            if key not in kept or kept[key].stream != stream:
+                yield Finding("keys_are_kept", stream, version, f"the unique key {key} does not lead to the person")
+        self.documents, self.keys = [], []
+
+    def _unsettled(self) -> Iterator[Finding]:
+        """Look for what is missing now that the whole log is known."""
+        for stream, life in self.lives.items():
+            run = life.person.run
+            for wanted in life.due_credits:
+                yield Finding("credits_follow_runs", stream, None, f"{wanted} is missing from the account")
+            if run is not None and run.hold is Hold.OPEN and life.person.status is not Status.RUNNING:
+                yield Finding("one_hold_per_run", stream, None, f"run {run.run_no} is over and its hold is open")
+        for stream, version, name in self.missing:
+            if self.lives[stream].person.phase is not Phase.ERASED:
+                yield Finding("documents_match", stream, version, f"the document {name} or its salt is missing")
+
+    def _heads(self) -> Iterator[Finding]:
+        unseen = set(self.chains)
+        for head in self.log.heads():
+            unseen.discard(head.stream)
+            for words in self._head_differs(head):
+                yield Finding("heads_are_folds", head.stream, None, words)
+        for stream in sorted(unseen):
+            yield Finding("heads_are_folds", stream, None, "there are events, but no head")
+
+    def _head_differs(self, head: Head) -> Iterator[str]:
+        chain = self.chains.get(head.stream)
+        if chain is None:
+            yield "there is a head, but no event"
+            return
+        if head.version != chain.version:
+            yield f"the head is at version {head.version}, the log at {chain.version}"
+        elif head.hash != chain.hash:
+            yield "the head's hash is not the last event's"
+        life, ledger = self.lives.get(head.stream), self.ledgers.get(head.stream)
+        if head.fold == codec.FOLD and life is not None and head.state != codec.encode(life.person):
+            yield "the head's state is not what its events fold to"
+        if head.fold == codec.FOLD and ledger is not None and head.state != codec.encode(ledger.account):
+            yield "the head's state is not what its events fold to"
+        if life is not None and head.tag != life.person.phase:
+            yield f"the head is tagged {head.tag}, the person is {life.person.phase}"
+        if life is not None and head.link != transactions.account_stream(life.person.owner):
+            yield f"the head links to {head.link}, the person is {life.person.owner}'s"
+
+    def _queue(self) -> Iterator[Finding]:
+        """Check that nobody who is running was forgotten."""
+        waiting = {entry.stream for entry in self.log.entries()}
+        for head in self.log.heads():
+            life = self.lives.get(head.stream)
+            if life is None or life.person.status is not Status.RUNNING:
+                continue
+            expected = transactions.waits(life.person)
+            if expected and head.stream not in waiting:
+                yield Finding("way_out", head.stream, None, "the run has no entry in the embedded queue")
+            if not expected and head.due is None:
+                yield Finding("way_out", head.stream, None, "the person is running and nobody will look")
+        for stream in sorted(waiting):
+            life = self.lives.get(stream)
+            if life is None or not transactions.waits(life.person):
+                yield Finding("way_out", stream, None, "the embedded queue has an entry for no run that waits")
+
+    def _erased(self) -> Iterator[Finding]:
+        """Check that nothing personal is left of an erased person."""
+        for stream, life in self.lives.items():
+            person = life.person
+            if person.phase is not Phase.ERASED:
+                continue
+            reports = (decide.report_name(version) for version in range(1, person.reports + 1))
+            failures = (decide.failure_name(run_no) for run_no in range(1, person.run_no + 1))
+            names = (transactions.SALT, transactions.PROFILE, *reports, *failures)
+            left = self.log.read(Query(streams=(stream,), documents=names)).documents
+            for name in sorted(name for owner, name in left if owner == stream):
+                yield Finding("documents_match", stream, None, f"the person was erased, but {name} is still there")
+
+
+def _documents_of(event: PersonEvent) -> Iterable[tuple[str, str]]:
+    """Return the documents that an event names, with their digests."""
+    match event:
+        case PersonAdded(profile_digest=digest):
+            return ((transactions.PROFILE, digest),)
+        case RunCompleted(report_version=version, report_digest=digest):
+            return ((decide.report_name(version), digest),)
+        case RunFailed(run_no=run_no, detail_digest=detail) if detail is not None:
+            return ((decide.failure_name(run_no), detail),)
+        case _:
+            return ()
+
+
+def _grant_counted(ledger: _Ledger, event: CreditsGranted | CreditsRevoked) -> str | None:
+    granted = ledger.grants.get(event.grant_id)
+    if isinstance(event, CreditsGranted):
+        ledger.grants.setdefault(event.grant_id, event.amount)
+        return None if granted is None else f"the grant {event.grant_id!r} was granted before"
+    again = event.grant_id in ledger.revoked
+    ledger.revoked.add(event.grant_id)
+    if granted != event.amount:
+        return f"{event.amount} credits of the grant {event.grant_id!r} are revoked, {granted} were granted"
+    return f"the grant {event.grant_id!r} was revoked before" if again else None
+
+
+_FOLLOWS: dict[type, tuple[Hold, Hold]] = {
+    CreditsCharged: (Hold.OPEN, Hold.CHARGED),
+    CreditsReleased: (Hold.OPEN, Hold.RELEASED),
+    CreditsRefunded: (Hold.CHARGED, Hold.REFUNDED),
+}
+
+
+def _hold_followed(ledger: _Ledger, event: _CreditsOfRun) -> str | None:
+    """Follow a run's hold through the account alone: held, then charged or released, then perhaps refunded."""
+    run_no, hold = ledger.holds.get(event.person_id, (0, Hold.RELEASED))
+    if isinstance(event, CreditsHeld):
+        ledger.holds[event.person_id] = (event.run_no, Hold.OPEN)
+        if event.run_no <= run_no:
+            return f"run {event.run_no} of person {event.person_id} has a hold already"
+        return f"run {event.run_no} is held while run {run_no} still is" if hold is Hold.OPEN else None
+    needed, ledger.holds[event.person_id] = _FOLLOWS[type(event)][0], (event.run_no, _FOLLOWS[type(event)][1])
+    if event.run_no == run_no and hold is needed:
+        return None
+    return f"{type(event).__name__} of run {event.run_no}, but the last hold is run {run_no}'s and {hold}"
