@@ -1,0 +1,57 @@
+"""Runs every Python and every shell example of the documentation as a test.
+
+The examples of one page share a namespace and a fresh folder, top to bottom. A block marked ``console`` is shown and
+not run; `tests/test_readme.py` says why each of those is true.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sybil import Document, Example, Sybil
+from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
+
+_LONGEST_SECONDS = 60
+
+
+def _run_shell(example: Example) -> None:
+    """Run a shell example as a user would, with the environment's own commands first on the path."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", str(example.parsed)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=_LONGEST_SECONDS,
+        env={**os.environ, "PATH": path},
+    )
+    if done.returncode:
+        raise AssertionError(f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}")
+
+
+@pytest.fixture(scope="module")
+def page_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Run a page's examples in a folder of their own."""
+    folder, before = tmp_path_factory.mktemp("page"), Path.cwd()
+    os.chdir(folder)
+    yield folder
+    os.chdir(before)
+
+
+def _close_stores(document: Document) -> None:
+    """Close what a page opened, so that a forgotten connection is nobody else's warning."""
+    for value in list(document.namespace.values()):
+        close = getattr(getattr(value, "store", value), "close", None)
+        if callable(close):
+            close()
+
+
+pytest_collect_file = Sybil(
+    parsers=[PythonCodeBlockParser(), CodeBlockParser(language="sh", evaluator=_run_shell)],
+    patterns=["README.md", "docs/**/*.md", "docs/*.md"],
+    fixtures=["page_folder"],
+    teardown=_close_stores,
+).pytest()
