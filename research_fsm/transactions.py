@@ -150,7 +150,8 @@ def add(command: AddPerson, policy: Policy) -> Transaction[AddAnswer]:
         if existing is not None:
             return Write(answer=AlreadyAdded(_person_id(existing.stream)))
         decision = decide.add(command)
-        return _written(view, command.person_id, decision, now, policy, command.actor, keys=_url_keys(command))
+        person = people.nobody(command.person_id)
+        return _written(view, person, decision, now, policy, command.actor, keys=_url_keys(command))
 
     url = _url_key(command)
     query = Query(streams=(person_stream(command.person_id),), keys=() if url is None else (url,))
@@ -168,7 +169,8 @@ def create(adding: AddPerson, starting: StartRun, policy: Policy) -> Transaction
         if existing is not None:
             return Write(answer=AlreadyAdded(_person_id(existing.stream)))
         added = decide.add(adding)
-        person = people.fold(people.nobody(adding.person_id), ((event, now) for event in added.events))
+        nobody = people.nobody(adding.person_id)
+        person = people.fold(nobody, ((event, now) for event in added.events))
         started = decide.start(starting, person, account_in(view, adding.owner), now, policy)
         receipts = _receipts(starting, started.answer)
         answer = started.answer if isinstance(started.answer, Send) else created(started.answer)
@@ -178,7 +180,7 @@ def create(adding: AddPerson, starting: StartRun, policy: Policy) -> Transaction
             answer=answer, events=(*added.events, *started.events), documents=added.documents
         )
         keys = _url_keys(adding)
-        return _written(view, adding.person_id, decision, now, policy, adding.actor, keys=keys, receipts=receipts)
+        return _written(view, nobody, decision, now, policy, adding.actor, keys=keys, receipts=receipts)
 
     url = _url_key(adding)
     query = Query(
@@ -223,7 +225,7 @@ def start(command: StartRun, policy: Policy) -> Transaction[StartAnswer | Send]:
         person = person_in(view, command.person_id)
         decision = decide.start(command, person, account_in(view, person.owner), now, policy)
         receipts = _receipts(command, decision.answer)
-        return _written(view, command.person_id, decision, now, policy, command.actor, receipts=receipts)
+        return _written(view, person, decision, now, policy, command.actor, receipts=receipts)
 
     query = Query(
         streams=(person_stream(command.person_id),),
@@ -240,10 +242,9 @@ def arm(command: ArmAttempt, policy: Policy) -> Transaction[Send | StartAnswer |
         key = view.keys.get(name)
         if key is None:
             return Write(answer=RunNotFound(command.run_id))
-        person_id, run_no = _person_id(key.stream), codec.parse(key.value)
-        person = person_in(view, person_id)
-        decision = decide.arm(command, person, run_no, now, policy, _final(view, command.run_id))
-        return _written(view, person_id, decision, now, policy, command.actor)
+        person = person_in(view, _person_id(key.stream))
+        decision = decide.arm(command, person, codec.parse(key.value), now, policy, _final(view, command.run_id))
+        return _written(view, person, decision, now, policy, command.actor)
 
     return Query(keys=(name,), receipts=(name,)), rule
 
@@ -254,7 +255,7 @@ def record_answer(command: RecordAnswer, policy: Policy) -> Transaction[AnswerRe
     def rule(view: View, now: int) -> Write[AnswerRecorded]:
         person = person_in(view, command.person_id)
         decision = decide.record_answer(command, person, now, policy, _final(view, command.run_id))
-        return _written(view, command.person_id, decision, now, policy, None)
+        return _written(view, person, decision, now, policy, None)
 
     return Query(streams=(person_stream(command.person_id),), receipts=(run_key(command.run_id),)), rule
 
@@ -291,11 +292,10 @@ def take(command: TakeEntry, policy: Policy) -> Transaction[TakeAnswer]:
     def rule(view: View, now: int) -> Write[TakeAnswer]:
         if view.entry is None:
             return Write(answer=QueueEmpty())
-        person_id = _person_id(view.entry.stream)
-        person = person_in(view, person_id)
+        person = person_in(view, _person_id(view.entry.stream))
         profile = codec.parse(_document(view, view.entry.stream, PROFILE) or b"{}")
         decision = decide.take(person, now, policy, profile)
-        return _written(view, person_id, decision, now, policy, command.actor)
+        return _written(view, person, decision, now, policy, command.actor)
 
     return Query(next_entry=True, documents=(PROFILE,)), rule
 
@@ -306,10 +306,9 @@ def renew(command: RenewLease, policy: Policy) -> Transaction[Renewed | StaleRun
     def rule(view: View, now: int) -> Write[Renewed | StaleRun]:
         if view.entry is None:
             return Write(answer=StaleRun(command.run_id, command.run_no, command.external_id))
-        person_id = _person_id(view.entry.stream)
-        person = person_in(view, person_id)
+        person = person_in(view, _person_id(view.entry.stream))
         decision = decide.renew(command, person, view.entry.lease_until, now, policy)
-        return _written(view, person_id, decision, now, policy, None)
+        return _written(view, person, decision, now, policy, None)
 
     return Query(entry=command.run_id), rule
 
@@ -325,7 +324,7 @@ def recover(command: RecoverRun, policy: Policy) -> Transaction[Recovered | Send
         person = person_in(view, command.person_id)
         lease_until = None if view.entry is None else view.entry.lease_until
         decision = decide.recover(command, person, lease_until, now, policy, _document(view, stream, SALT))
-        return _written(view, command.person_id, decision, now, policy, None)
+        return _written(view, person, decision, now, policy, None)
 
     query = Query(streams=(person_stream(command.person_id),), documents=(SALT,), entry=command.run_id)
     return query, rule
@@ -371,7 +370,8 @@ def _of_person(
     """Decide about one person."""
 
     def rule(view: View, now: int) -> Write[A]:
-        return _written(view, person_id, decided(person_in(view, person_id), now), now, policy, actor)
+        person = person_in(view, person_id)
+        return _written(view, person, decided(person, now), now, policy, actor)
 
     return Query(streams=(person_stream(person_id),)), rule
 
@@ -389,9 +389,9 @@ def _of_run(
         if key not in view.keys:
             return Write(answer=RunNotFound(command.run_id))
         stream = view.keys[key].stream
-        person_id = _person_id(stream)
-        decision = decided(person_in(view, person_id), _document(view, stream, document), now)
-        return _written(view, person_id, decision, now, policy, command.actor)
+        person = person_in(view, _person_id(stream))
+        decision = decided(person, _document(view, stream, document), now)
+        return _written(view, person, decision, now, policy, command.actor)
 
     return Query(keys=(key,), documents=(document,)), rule
 
@@ -427,7 +427,7 @@ def _replayed(view: View, key: RequestKey | None) -> StartAnswer | None:
 
 def _written(
     view: View,
-    person_id: str,
+    before: Person,
     decision: Decision[A],
     now: int,
     policy: Policy,
@@ -437,7 +437,7 @@ def _written(
     receipts: tuple[Receipt, ...] = (),
 ) -> Write[A]:
     """Return everything that a decision about a person means for the store."""
-    stream, before = person_stream(person_id), person_in(view, person_id)
+    stream = person_stream(before.person_id)
     head = view.heads.get(stream)
     version = 0 if head is None else head.version
     after, own, derived = before, list[NewEvent](), list[tuple[AccountEvent, Meta]]()
@@ -446,7 +446,7 @@ def _written(
         correlation_id = _run_id(after, event)
         own.append(codec.encode_event(event, Meta(actor, correlation_id, None)))
         causation_id = f"{stream}@{version + len(own)}"
-        for credit in credits_for(person_id, previous.run, after.run):
+        for credit in credits_for(before.person_id, previous.run, after.run):
             derived.append((credit, Meta(actor, correlation_id, causation_id)))
     streams: tuple[StreamWrite, ...] = ()
     if own or decision.look_again:
