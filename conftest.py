@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sybil import Document, Example, Sybil
+from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 
 _LONGEST_SECONDS = 60
@@ -41,11 +41,11 @@ def page_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     os.chdir(before)
 
 
-def _close_stores(document: Document) -> None:
+def _close_stores(namespace: dict[str, object]) -> None:
     """Close what a page opened, so that a forgotten connection is nobody else's warning."""
-    for value in list(document.namespace.values()):
+    for value in list(namespace.values()):
         close = getattr(getattr(value, "store", value), "close", None)
-        if callable(close):
+        if callable(close) and not isinstance(value, type):
             close()
 
 

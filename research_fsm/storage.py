@@ -39,6 +39,8 @@ __all__ = [
 A = TypeVar("A")
 A_co = TypeVar("A_co", covariant=True)
 
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 @frozen
 class NewEvent:
@@ -291,7 +293,7 @@ def next_hash(previous: bytes, stream: str, version: int, event: NewEvent | Reco
     It is SHA-256(previous hash + canonical JSON of ``[stream, version, type, schema, at, data, meta]``). The position
     is left out, so that a log keeps its hashes when it moves to another store.
     """
-    head = json.dumps([stream, version, event.type, event.schema, at], ensure_ascii=False, separators=(",", ":"))
+    head = _to_json([stream, version, event.type, event.schema, at])
     return hashlib.sha256(b"%b%b,%b,%b]" % (previous, head[:-1].encode(), event.data, event.meta)).digest()
 
 
