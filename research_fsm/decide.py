@@ -371,7 +371,7 @@ def take(
     """
     run = person.current(person.run_no)
     if run is None or not run.inside or run.claimed_by not in (None, _delivery_id(run, run.delivery)):
-        return Decision(answer=QueueEmpty(), look_again=True)
+        return Decision(answer=QueueEmpty())
     if run.delivery >= policy.max_deliveries:
         used_up = RunFailed(run.run_no, None, FailReason.DELIVERIES_USED_UP, None, HoldEnd.KEPT)
         return Decision(answer=GivenUp(person.person_id, run.run_no), events=(used_up,))
@@ -444,7 +444,8 @@ def _by_evidence(
     known = run.claimed_by or run.dispatched_as
     adopted: tuple[PersonEvent, ...] = ()
     if person.phase is Phase.DISPATCHING:
-        known = sightings[0].external_id
+        alive = (seen for seen in sightings if seen.state is SightingState.ALIVE)
+        known = next(alive, sightings[0]).external_id
         adopted = (_confirmed(run, known, now, policy),)
     final = next((seen for seen in sightings if seen.external_id == known), None)
     if final is None or final.state is SightingState.ALIVE:

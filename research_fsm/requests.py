@@ -4,12 +4,14 @@ Floor 3. A flow is a generator: it yields one of these requests and receives the
 blocking callers, awaiting callers, and a test that stops at every yield. No transaction is open across a yield.
 """
 
+import re
 from collections.abc import Generator
 from typing import Any, Generic, Protocol, TypeVar
 
-from attrs import field, frozen
+from attrs import Attribute, field, frozen
 
-from research_fsm.commands import Sighting
+from research_fsm.commands import Sighting, checked_id
+from research_fsm.errors import InvalidInput
 from research_fsm.events import AttemptResult, PersonKind
 from research_fsm.storage import Query, Rule, View
 
@@ -32,6 +34,8 @@ __all__ = [
 ]
 
 A = TypeVar("A")
+
+_REASON = re.compile(r"[a-z0-9_]{0,64}")
 
 
 @frozen
@@ -57,6 +61,11 @@ class DispatchRequest:
     token: str = field(default="", repr=False)
 
 
+def _code(_: object, attribute: "Attribute[str]", value: str) -> None:
+    if not _REASON.fullmatch(value):
+        raise InvalidInput(attribute.name, "must be at most 64 lower case letters, digits and underscores")
+
+
 @frozen(kw_only=True)
 class AttemptOutcome:
     """What one attempt came to.
@@ -66,12 +75,22 @@ class AttemptOutcome:
         external_id: The engine run; needed if and only if it was accepted.
         reason: A short code such as ``http_422``: lower case letters, digits and underscores.
         retry_at: When the engine will take requests again, in microseconds UTC, if it said so.
+
+    Raises:
+        InvalidInput: The reason is no code, or the engine run is missing or has no business here.
     """
 
     result: AttemptResult
     external_id: str | None = None
-    reason: str = ""
+    reason: str = field(default="", validator=_code)
     retry_at: int | None = None
+
+    def __attrs_post_init__(self) -> None:
+        """Hold the engine run against the result."""
+        if (self.result is AttemptResult.ACCEPTED) != (self.external_id is not None):
+            raise InvalidInput("external_id", "names the engine run if, and only if, the attempt was accepted")
+        if self.external_id is not None:
+            checked_id("external_id", self.external_id)
 
 
 class Dispatcher(Protocol):

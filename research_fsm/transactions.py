@@ -295,6 +295,9 @@ def take(command: TakeEntry, policy: Policy) -> Transaction[TakeAnswer]:
         person = person_in(view, _person_id(view.entry.stream))
         profile = codec.parse(_document(view, view.entry.stream, PROFILE) or b"{}")
         decision = decide.take(person, now, policy, profile)
+        if isinstance(decision.answer, QueueEmpty):
+            # The entry is of a run that waits for no worker: without it the next one is first.
+            return Write(answer=decision.answer, dequeued=(view.entry.run_id,))
         return _written(view, person, decision, now, policy, command.actor)
 
     return Query(next_entry=True, documents=(PROFILE,)), rule
