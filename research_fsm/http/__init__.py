@@ -1,0 +1,12 @@
+"""The HTTP interface of deep research: an ASGI application, to be served or mounted.
+
+Floor 6; needs the extra ``http`` (Starlette). ::
+
+    app = create_app(Runs(SqliteStore("research.db")))
+"""
+
+from research_fsm.http.app import create_app
+from research_fsm.http.callers import Authenticate, Caller
+from research_fsm.http.problems import Code
+
+__all__ = ["Authenticate", "Caller", "Code", "create_app"]

@@ -1,0 +1,158 @@
+"""What a request carries besides its path: a bounded JSON body, the query, the Idempotency-Key.
+
+Floor 6. Imports Starlette's requests. Reads no byte more than it was allowed to, and takes nothing that another
+reader might understand otherwise: duplicate keys, NaN, infinities.
+"""
+
+import json
+import math
+import re
+from collections.abc import Collection, Sequence
+
+from starlette.requests import Request
+
+from research_fsm.http.problems import Code, Problem, ProblemError, invalid
+from research_fsm.outcomes import Json
+
+__all__ = ["LONGEST", "LONGEST_REPORT", "closed_object", "idempotency_key", "json_object", "path_id", "query", "read"]
+
+LONGEST = 1024 * 1024
+"""Bytes of an ordinary body."""
+
+LONGEST_REPORT = 4 * 1024 * 1024
+"""Bytes of a body with a report; the report itself has at most 3 MiB in its canonical form."""
+
+# The contract's pattern: the versions 1 to 8, and the two special forms.
+_UUID = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+    r"|00000000-0000-0000-0000-000000000000"
+    r"|ffffffff-ffff-ffff-ffff-ffffffffffff"
+)
+_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+
+
+async def read(request: Request, longest: int) -> bytes:
+    """Return the whole body.
+
+    Args:
+        request: The request.
+        longest: Bytes at most; a declared length above is refused unread, an undeclared one as soon as it is seen.
+
+    Raises:
+        ProblemError: It is no JSON by its headers, or longer.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if media_type != "application/json" or encoding != "identity":
+        detail = "send Content-Type: application/json, without a Content-Encoding"
+        raise ProblemError(Problem(Code.UNSUPPORTED_MEDIA_TYPE, detail))
+    too_large = ProblemError(Problem(Code.PAYLOAD_TOO_LARGE, f"at most {longest} bytes", {"limit": longest}))
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared) > longest:
+        raise too_large
+    body = bytearray()
+    async for chunk in request.stream():
+        if len(body) + len(chunk) > longest:
+            raise too_large
+        body += chunk
+    return bytes(body)
+
+
+def json_object(body: bytes) -> dict[str, Json]:
+    """Return the JSON object that a body is.
+
+    Raises:
+        ProblemError: It is none, or can be read in two ways.
+    """
+    try:
+        parsed = json.loads(
+            body.decode(), object_pairs_hook=_unambiguous, parse_float=_finite, parse_constant=_no_constant
+        )
+    except UnicodeDecodeError:
+        raise invalid("body", "must be UTF-8") from None
+    except RecursionError:
+        raise invalid("body", "is nested too deeply") from None
+    except ValueError as error:
+        raise invalid("body", f"must be JSON: {error}") from None
+    if not isinstance(parsed, dict):
+        raise invalid("body", "must be a JSON object")
+    return parsed
+
+
+def closed_object(body: bytes, required: Sequence[str], optional: Collection[str] = ()) -> dict[str, Json]:
+    """Return a JSON object that has these members and no others.
+
+    Args:
+        body: The body.
+        required: Members that must be there.
+        optional: Members that may be.
+
+    Raises:
+        ProblemError: It is another.
+    """
+    parsed = json_object(body)
+    for name in required:
+        if name not in parsed:
+            raise invalid(name, "is required")
+    for name in parsed:
+        if name not in required and name not in optional:
+            raise invalid(name[:100], f"is unknown here; known are {', '.join((*required, *optional))}")
+    return parsed
+
+
+def path_id(request: Request, name: str) -> str:
+    """Return a UUID of the path, in lower case.
+
+    Raises:
+        ProblemError: It is none by the contract's pattern.
+    """
+    value: str = request.path_params[name].lower()
+    if not _UUID.fullmatch(value):
+        raise invalid(name, "must be a UUID")
+    return value
+
+
+def query(request: Request, name: str) -> str | None:
+    """Return a parameter of the query, if it is there.
+
+    Raises:
+        ProblemError: It is there more than once.
+    """
+    values = request.query_params.getlist(name)
+    if len(values) > 1:
+        raise invalid(name, "must be given once")
+    return values[0] if values else None
+
+
+def idempotency_key(request: Request) -> str | None:
+    """Return the caller's key for this request, if there is one.
+
+    Raises:
+        ProblemError: It is there twice, or is no printable ASCII of 1 to 255 characters.
+    """
+    values = request.headers.getlist("idempotency-key")
+    if not values:
+        return None
+    if len(values) > 1 or not _KEY.fullmatch(values[0]):
+        raise invalid("Idempotency-Key", "must be one header of 1 to 255 printable ASCII characters")
+    return values[0]
+
+
+def _unambiguous(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise invalid(twice[:100], "is there twice in one object")
+    return members
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return number
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(f"{text} is no JSON")

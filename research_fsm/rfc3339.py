@@ -1,0 +1,46 @@
+"""Times as text: integer microseconds UTC to RFC 3339 with ``Z``, and back.
+
+Floor 0. Imports `errors` alone. Integers all the way: no float loses a microsecond.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from research_fsm.errors import InvalidInput
+
+__all__ = ["format_time", "parse_time"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+# RFC 3339 is narrower than ISO 8601, of which `datetime.fromisoformat` also takes weeks, bare dates and local times.
+_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+
+
+def format_time(micros: int) -> str:
+    """Return a time as RFC 3339 text in UTC, always with six digits of microseconds, so that texts sort as times do.
+
+    Args:
+        micros: Microseconds since 1970-01-01 UTC, in the years 1 to 9999.
+    """
+    return (_EPOCH + micros * _MICROSECOND).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def parse_time(text: str, field: str = "time") -> int:
+    """Return the microseconds since 1970-01-01 UTC that a text in RFC 3339 names.
+
+    Args:
+        text: A date and a time with its offset, such as ``2026-11-03T10:00:00Z``; at most six digits of a second.
+        field: What to call it in an error.
+
+    Raises:
+        InvalidInput: It is no such text, or no such day.
+    """
+    wrong = InvalidInput(field, f"must be a time like 2026-11-03T10:00:00Z, not {text[:100]!r}")
+    if not _TIME.fullmatch(text):
+        raise wrong
+    try:
+        return (datetime.fromisoformat(text.upper()) - _EPOCH) // _MICROSECOND
+    except ValueError:
+        raise wrong from None
