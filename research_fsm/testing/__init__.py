@@ -1,0 +1,18 @@
+"""The proof kit: what a host's own tests, and the tests of another store, are written with.
+
+Floor 6. Importing this package needs no Hypothesis: it brings a clock and a scripted dispatcher. The rest is
+imported explicitly, and what needs Hypothesis or pytest comes with the extra ``research-fsm[testing]``:
+
+* `research_fsm.testing.scenario`: given, when, then, for the rules.
+* `research_fsm.testing.conformance`: what every store has to pass.
+* `research_fsm.testing.strategies`: commands, policies, profiles and legal histories.
+* `research_fsm.testing.machine`: a rule-based machine that drives a store beside the reference store.
+* `research_fsm.testing.interleave`: races of suspended flows, with crashes, without threads.
+* `research_fsm.testing.walk`: every reachable state of a person, with every command, at every moment.
+* `research_fsm.testing.recount`: the invariants, counted from the bare events.
+"""
+
+from research_fsm.testing.clock import ManualClock
+from research_fsm.testing.scripted import Engine, EngineRun, Reply, ScriptedDispatcher
+
+__all__ = ["Engine", "EngineRun", "ManualClock", "Reply", "ScriptedDispatcher"]

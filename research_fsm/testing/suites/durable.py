@@ -1,0 +1,142 @@
+"""What survives the process, and what several openers and several processes do to one another.
+
+Floor 6. Part of `research_fsm.testing.conformance`: for stores that claim it, which the reference store does not.
+"""
+
+# Assertions and example numbers are what a suite is made of.
+# ruff: noqa: S101
+
+import multiprocessing
+import threading
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from datetime import timedelta
+
+from research_fsm.outcomes import AlreadyRunning, Claimed, Queued
+from research_fsm.runs import Runs
+from research_fsm.storage import Query, Receipt, Write
+from research_fsm.testing.clock import ManualClock
+from research_fsm.testing.suites.base import StoreSuite, contents, end_of, loaded, note, put, written
+from research_fsm.testing.suites.job import added, at_once, check_whole
+
+__all__ = ["DurableSuite", "ProcessSuite"]
+
+_PROCESSES = 3
+_PEOPLE = 12
+
+
+class DurableSuite(StoreSuite):
+    """`make_store` opens the same place again when it is called again within a test."""
+
+    def test_a_store_that_is_opened_again_has_everything(self) -> None:
+        """Events, heads, keys, receipts, documents, the queue, tokens, and the same secret."""
+        with self.opened() as (store, _):
+            runs = Runs(store)
+            person_id = added(runs, credits=2)
+            runs.start(person_id, owner="acme", key="k").accepted()
+            runs.tokens.create("acme")
+            written(store, Write(answer=None, receipts=(Receipt("r", "a", "print", b"1"),)))
+            before, secret, profile = contents(store), store.secret, runs.person(person_id)
+            taken = runs.take()
+            assert isinstance(taken, Claimed)
+            after = contents(store)
+        assert before != after
+        with self.opened() as (again, _):
+            assert contents(again) == after
+            assert again.secret == secret
+            assert loaded(again, Query(receipts=("r",))).receipts["r"].answer == b"1"
+            assert repr(Runs(again).person(person_id)) != repr(profile)
+            Runs(again).complete(taken.run_id, 1, taken.external_id, "done").accepted()
+            check_whole(again)
+
+    def test_positions_go_on_rising(self) -> None:
+        """What was read by position before is not read again after the store was opened anew."""
+        with self.opened() as (store, _):
+            put(store, end_of("a", 0, note(), note()))
+            last = list(store.events())[-1].position
+        with self.opened() as (again, _):
+            put(again, end_of("a", 2, note()))
+            assert [event.version for event in again.events(after=last)] == [3]
+
+    def test_two_openers_see_what_the_other_wrote(self) -> None:
+        """At the next transaction and the next read, and neither overwrites the other."""
+        with self.opened() as (one, _), self.opened() as (other, _):
+            put(one, end_of("a", 0, note(1)))
+            put(other, end_of("a", 1, note(2)))
+            put(one, end_of("a", 2, note(3)))
+            assert [event.version for event in other.events("a")] == [1, 2, 3]
+            assert contents(one) == contents(other)
+            assert one.secret == other.secret
+
+    def test_many_may_open_a_new_place_at_once(self) -> None:
+        """Whoever comes first makes it, and all of them can write to it."""
+
+        def open_and_write(number: int) -> None:
+            with self.opened() as (store, _):
+                put(store, end_of(f"s{number}", 0, note()))
+
+        at_once(6, open_and_write)
+        with self.opened() as (store, _):
+            assert [head.stream for head in store.heads()] == [f"s{number}" for number in range(6)]
+
+    def test_of_many_openers_exactly_one_wins_a_start(self) -> None:
+        """Invariant 1 between stores that share nothing but the place."""
+        with self.opened() as (store, _):
+            person_id = added(Runs(store), credits=4)
+
+            def start(_: int) -> type:
+                with self.opened() as (mine, __):
+                    return type(Runs(mine).start(person_id))
+
+            assert Counter(at_once(4, start)) == {Queued: 1, AlreadyRunning: 3}
+            check_whole(store)
+
+    def test_a_lease_is_kept_between_openers(self) -> None:
+        """An entry that one opener took is not free for another, until its lease is over."""
+        clock = ManualClock()
+        one, other = Runs(self.make_store(clock)), Runs(self.make_store(clock))
+        try:
+            one.start(added(one)).accepted()
+            assert isinstance(one.take(), Claimed)
+            assert not isinstance(other.take(), Claimed)
+            clock.advance(one.policy.worker_lease - timedelta(microseconds=1))
+            assert not isinstance(other.take(), Claimed)
+            clock.advance(timedelta(microseconds=1))
+            assert isinstance(other.take(), Claimed)
+        finally:
+            one.store.close()
+            other.store.close()
+
+
+class ProcessSuite(StoreSuite):
+    """The suite object is sent to other processes: whatever a subclass keeps on itself has to be picklable."""
+
+    def test_of_many_processes_exactly_one_wins_each_start(self) -> None:
+        """Invariant 1 between processes: every person is started once, and charged once."""
+        with self.opened() as (store, _):
+            runs = Runs(store)
+            people = [added(runs) for _ in range(_PEOPLE)]
+            context = multiprocessing.get_context("spawn")
+            barrier = context.Barrier(_PROCESSES)
+            with ProcessPoolExecutor(_PROCESSES, context, _meet, (barrier,)) as pool:
+                jobs = [pool.submit(_start_all, self, people) for _ in range(_PROCESSES)]
+                answers = [job.result() for job in jobs]
+            for one in zip(*answers, strict=True):
+                assert Counter(one) == {"Queued": 1, "AlreadyRunning": _PROCESSES - 1}
+            assert runs.balance("acme").charged == _PEOPLE
+            check_whole(store)
+
+
+_barriers: list[threading.Barrier] = []
+
+
+def _meet(barrier: threading.Barrier) -> None:
+    """Keep the barrier in a process that was just started."""
+    _barriers.append(barrier)
+
+
+def _start_all(suite: StoreSuite, people: list[str]) -> list[str]:
+    """Start everybody, together with the other processes, and return what the answers were."""
+    with suite.opened() as (store, _):
+        _barriers[0].wait()
+        return [type(Runs(store).start(person_id)).__name__ for person_id in people]

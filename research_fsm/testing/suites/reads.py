@@ -1,0 +1,208 @@
+"""Looking: links, paging, time, points in time, and a store that was closed.
+
+Floor 6. Part of `research_fsm.testing.conformance`.
+"""
+
+# Assertions and example numbers are what a suite is made of.
+# ruff: noqa: S101, PLR2004
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+
+from research_fsm.errors import StoreClosed
+from research_fsm.storage import Head, Query, QueueEntry, Store, Token, UniqueKey, View, Write
+from research_fsm.testing.suites.base import StoreSuite, contents, end_of, loaded, note, put, written
+
+__all__ = ["ReadsSuite"]
+
+
+_USES: Mapping[str, Callable[[Store], object]] = {
+    "transact": lambda store: written(store, Write(answer=None)),
+    "read": lambda store: store.read(Query()),
+    "events": lambda store: list(store.events()),
+    "events of a stream": lambda store: list(store.events("a")),
+    "heads": lambda store: list(store.heads()),
+    "linked": lambda store: store.linked("a"),
+    "due": lambda store: store.due(("plain",), 0, after=None, limit=1),
+    "keys": lambda store: list(store.keys()),
+    "entries": lambda store: list(store.entries()),
+    "tokens": lambda store: store.tokens(),
+    "token": lambda store: store.token("d"),
+    "snapshot": lambda store: store.snapshot().__enter__(),
+}
+
+
+class ReadsSuite(StoreSuite):
+    """A reader sees one point in time, pages through it, and keeps nobody out."""
+
+    def test_what_does_not_exist_is_absent(self) -> None:
+        """A query for nothing, or for what nobody has, is answered with nothing."""
+        with self.opened() as (store, _):
+            asked = Query(streams=("a",), keys=("k",), receipts=("r",), documents=("d",), entry="e")
+            for view in (store.read(asked), loaded(store, asked), loaded(store, Query(next_entry=True))):
+                assert (view.heads, view.keys, view.receipts, view.documents) == ({}, {}, {}, {})
+                assert view.entry is None
+
+    def test_the_head_that_a_head_links_to_comes_along(self) -> None:
+        """One step, and only if it exists."""
+        with self.opened() as (store, _):
+            put(store, end_of("c", 0, note()), end_of("b", 0, note(), link="c"), end_of("a", 0, note(), link="b"))
+            put(store, end_of("lonely", 0, note(), link="absent"))
+            assert set(loaded(store, Query(streams=("a",))).heads) == {"a", "b"}
+            assert set(store.read(Query(streams=("lonely",))).heads) == {"lonely"}
+
+    def test_a_query_may_name_very_many(self) -> None:
+        """A page of a thousand people is one query, whatever a database's limit of parameters."""
+        with self.opened() as (store, _):
+            streams = tuple(f"s{number}" for number in range(2_500))
+            put(store, *(end_of(stream, 0, note()) for stream in streams))
+            written(store, Write(answer=None, documents={(stream, "d"): stream.encode() for stream in streams}))
+            view = store.read(Query(streams=streams, documents=("d", "e"), keys=streams, receipts=streams))
+            assert len(view.heads) == len(view.documents) == 2_500
+
+    def test_heads_are_found_when_they_are_due(self) -> None:
+        """By tag, due at the time or before, most overdue first and then by name; the rest is not."""
+        with self.opened() as (store, _):
+            rows = [("d", "x", 3), ("c", "x", 1), ("b", "y", 1), ("a", "x", 1), ("e", "x", None), ("f", "z", 1)]
+            put(store, *(end_of(stream, 0, note(), tag=tag, due=due) for stream, tag, due in rows))
+            assert _names(store.due(("x", "y"), 3, after=None, limit=9)) == ["a", "b", "c", "d"]
+            assert _names(store.due(("x",), 2, after=None, limit=9)) == ["a", "c"]
+            assert _names(store.due(("x", "y"), 0, after=None, limit=9)) == []
+            assert _names(store.due((), 9, after=None, limit=9)) == []
+
+    def test_what_is_due_is_paged_with_a_cursor(self) -> None:
+        """The next page begins behind the last (due, stream), also within one moment."""
+        with self.opened() as (store, _):
+            put(
+                store,
+                *(
+                    end_of(stream, 0, note(), tag="x", due=due)
+                    for stream, due in zip("dcba", (2, 1, 1, 1), strict=True)
+                ),
+            )
+            pages, after = [], None
+            while page := store.due(("x",), 9, after=after, limit=2):
+                pages.append(_names(page))
+                after = (page[-1].due or 0, page[-1].stream)
+            assert pages == [["a", "b"], ["c", "d"]]
+
+    def test_linked_heads_are_paged_newest_first(self) -> None:
+        """By the position of their first event: what is written to them later changes no page."""
+        with self.opened() as (store, _):
+            for stream in ("p1", "p2", "p3"):
+                put(store, end_of(stream, 0, note(), link="mine"))
+            put(store, end_of("q", 0, note(), link="yours"))
+            put(store, end_of("p1", 1, note(), link="mine"))
+            first = store.linked("mine", limit=2)
+            assert _names(first) == ["p3", "p2"]
+            assert _names(store.linked("mine", before=first[-1].first, limit=2)) == ["p1"]
+            assert store.linked("mine", before=store.linked("mine")[-1].first) == []
+            assert store.linked("nobody") == []
+
+    def test_heads_and_keys_come_in_the_order_of_their_names(self) -> None:
+        """By code point, as every store sorts them."""
+        with self.opened() as (store, _):
+            names = ["a", "B", "é", "Z", "aa", "研"]
+            put(store, *(end_of(name, 0, note()) for name in names))
+            written(store, Write(answer=None, keys=tuple(UniqueKey(name, "a") for name in names)))
+            assert _names(store.heads()) == sorted(names)
+            assert [key.key for key in store.keys()] == sorted(names)  # noqa: SIM118  # A store is no dictionary.
+
+    def test_a_rule_reads_the_history_within_its_transaction(self) -> None:
+        """As it is before the write; a stream that does not exist has none."""
+
+        def rule(view: View, _: int) -> Write[tuple[int, int]]:
+            known, unknown = list(view.history("a")), list(view.history("absent"))
+            return Write(answer=(len(known), len(unknown)), streams=(end_of("a", len(known), note()),))
+
+        with self.opened() as (store, _):
+            put(store, end_of("a", 0, note(), note()))
+            assert store.transact(Query(streams=("a",)), rule) == (2, 0)
+            assert store.transact(Query(streams=("a",)), rule) == (3, 0)
+
+    def test_time_is_the_injected_clock_s(self) -> None:
+        """The rule, the events, the queue and `now` agree, to the microsecond."""
+        with self.opened() as (store, clock):
+            clock.advance(timedelta(days=1, microseconds=1))
+            put(store, end_of("a", 0, note()))
+            seen = store.transact(Query(), lambda _, now: Write(answer=now))
+            (event,) = store.events()
+            assert seen == event.at == store.now() == clock.now
+
+    def test_a_snapshot_stays_at_its_point_in_time(self) -> None:
+        """Whatever is written meanwhile: the log, heads, keys, documents, the queue and tokens."""
+        with self.opened() as (store, _):
+            _everything(store, 0)
+            asked = Query(streams=("a",), documents=("d",), keys=("k0", "k1"))
+            before, documents = contents(store), dict(store.read(asked).documents)
+            with store.snapshot() as frozen:
+                assert contents(frozen) == before
+                _everything(store, 1)
+                assert contents(frozen) == before
+                assert dict(frozen.read(asked).documents) == documents
+                assert set(frozen.read(asked).keys) == {"k0"}
+                assert _names(frozen.due(("plain",), 9, after=None, limit=9)) == []
+                assert len(frozen.linked("mine")) == 1
+                assert frozen.token("d1") is None
+            assert contents(store) != before
+
+    def test_a_snapshot_is_a_reader_like_any_other(self) -> None:
+        """It can be asked for a snapshot itself, and tells the time."""
+        with self.opened() as (store, clock):
+            _everything(store, 0)
+            with store.snapshot() as outer, outer.snapshot() as inner:
+                _everything(store, 1)
+                assert contents(inner) == contents(outer)
+                assert inner.now() == clock.now
+
+    def test_a_reader_never_sees_half_a_write(self) -> None:
+        """Two streams that are always written together have the same version in every read."""
+        with self.opened() as (store, _):
+            done = threading.Event()
+
+            def write() -> None:
+                for expected in range(60):
+                    put(store, end_of("a", expected, note()), end_of("b", expected, note()))
+                done.set()
+
+            with ThreadPoolExecutor(1) as pool:
+                writing = pool.submit(write)
+                while not (done.is_set() or writing.done()):
+                    heads = store.read(Query(streams=("a", "b"))).heads
+                    assert len({head.version for head in heads.values()}) <= 1
+                    assert len(heads) in (0, 2)
+                writing.result()
+
+    @pytest.mark.parametrize("use", _USES.values(), ids=_USES.keys())
+    def test_a_closed_store_says_so(self, use: Callable[[Store], object]) -> None:
+        """Every use of it raises `StoreClosed`; closing it again is fine."""
+        with self.opened() as (store, _):
+            _everything(store, 0)
+            store.close()
+            store.close()
+            with pytest.raises(StoreClosed):
+                use(store)
+
+
+def _names(heads: Iterable[Head]) -> list[str]:
+    return [head.stream for head in heads]
+
+
+def _everything(store: Store, number: int) -> None:
+    """Write one row of each kind."""
+    write = Write(
+        answer=None,
+        streams=(
+            end_of("a", number, note(number), state=b"%d" % number, due=number or None),
+            end_of(f"p{number}", 0, note(), link="mine"),
+        ),
+        keys=(UniqueKey(f"k{number}", "a"),),
+        documents={("a", "d"): b"%d" % number},
+        enqueued=(QueueEntry(f"e{number}", "a"),),
+        tokens=(Token(f"t{number}", "owner", "user", f"d{number}", number),),
+    )
+    written(store, write)

@@ -1,0 +1,1 @@
+"""Proofs: searches that must find nothing, and the mutants that they must find."""
