@@ -338,7 +338,7 @@ def recover(command: RecoverRun, policy: Policy) -> Transaction[Recovered | Send
 
 def grant(command: GrantCredits) -> Transaction[GrantAnswer]:
     """Add credits, once per grant_id."""
-    key = f"grant:{command.owner}:{command.grant_id}"
+    key = _grant_key("grant", command)
 
     def rule(view: View, _: int) -> Write[GrantAnswer]:
         decision = decide.grant(command, _amount(view, key))
@@ -351,8 +351,7 @@ def grant(command: GrantCredits) -> Transaction[GrantAnswer]:
 
 def revoke(command: RevokeCredits) -> Transaction[RevokeAnswer]:
     """Take a grant back, whole and once."""
-    granted = f"grant:{command.owner}:{command.grant_id}"
-    revoked = f"revoked:{command.owner}:{command.grant_id}"
+    granted, revoked = _grant_key("grant", command), _grant_key("revoked", command)
 
     def rule(view: View, _: int) -> Write[RevokeAnswer]:
         account = account_in(view, command.owner)
@@ -362,6 +361,11 @@ def revoke(command: RevokeCredits) -> Transaction[RevokeAnswer]:
 
     stream = account_stream(command.owner)
     return Query(streams=(stream,), keys=(granted, revoked)), rule
+
+
+def _grant_key(kind: str, command: GrantCredits | RevokeCredits) -> str:
+    """Return a unique key of a grant; as JSON, because either name may contain whatever would stand between them."""
+    return f"{kind}:{codec.encode([command.owner, command.grant_id]).decode()}"
 
 
 # --- loading -----------------------------------------------------------------------------------------------------
@@ -454,7 +458,9 @@ def _written(
     streams: tuple[StreamWrite, ...] = ()
     if own or decision.look_again:
         lease_until = decision.lease_until or (None if view.entry is None else view.entry.lease_until)
-        due = decide.next_look(after, now, policy, lease_until)
+        # What changes nothing, such as a stale callback, does not move recovery's next look either.
+        moved = decision.look_again or (before.phase, before.run) != (after.phase, after.run)
+        due = head.due if head is not None and not moved else decide.next_look(after, now, policy, lease_until)
         link = account_stream(after.owner)
         state, tag = codec.encode(after), str(after.phase)
         streams = (

@@ -130,6 +130,7 @@ class MemoryStore:
 
     def events(self, stream: str | None = None, *, after: int = 0) -> Iterator[RecordedEvent]:
         """Yield the events of a stream by version, or all of them by position."""
+        self._check_open()
         if stream is not None:
             yield from self._tables.streams.get(stream, [])[after:]
             return
@@ -138,16 +139,19 @@ class MemoryStore:
 
     def heads(self) -> Iterator[Head]:
         """Yield every head, by stream."""
+        self._check_open()
         yield from (head for _, head in sorted(self._tables.heads.items()))
 
     def linked(self, link: str, *, before: int | None = None, limit: int = 100) -> list[Head]:
         """Return heads that link to a stream, newest first."""
+        self._check_open()
         found = [head for head in self._tables.heads.values() if head.link == link]
         page = (head for head in found if before is None or head.first < before)
         return sorted(page, key=lambda head: -head.first)[:limit]
 
     def due(self, tags: tuple[str, ...], until: int, *, after: tuple[int, str] | None, limit: int) -> list[Head]:
         """Return heads that somebody has to look at, most overdue first."""
+        self._check_open()
         found = (
             (head.due, head.stream, head)
             for head in self._tables.heads.values()
@@ -158,18 +162,22 @@ class MemoryStore:
 
     def keys(self) -> Iterator[UniqueKey]:
         """Yield every unique key, in order."""
+        self._check_open()
         yield from (key for _, key in sorted(self._tables.keys.items()))
 
     def entries(self) -> Iterator[QueueEntry]:
         """Yield every queue entry, first come first."""
+        self._check_open()
         yield from list(self._tables.queue.values())
 
     def tokens(self, owner: str | None = None) -> list[Token]:
         """Return an owner's access tokens, or everybody's, oldest first."""
+        self._check_open()
         return [token for token in self._tables.tokens.values() if owner in (None, token.owner)]
 
     def token(self, digest: str) -> Token | None:
         """Return the access token with this digest."""
+        self._check_open()
         return next((token for token in self._tables.tokens.values() if token.digest == digest), None)
 
     def _check_open(self) -> None:
