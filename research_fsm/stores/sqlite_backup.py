@@ -1,0 +1,81 @@
+"""Copying a SQLite store while it is used.
+
+Floor 5. Imports the errors, the driver and its siblings. It never changes the original, and never an existing file.
+"""
+
+import os
+import sqlite3
+import stat
+from contextlib import closing, suppress
+from datetime import timedelta
+from pathlib import Path
+
+from research_fsm.errors import InvalidInput, StoreDamaged, StoreError, StoreFull, StoreUnavailable
+from research_fsm.stores.sqlite_errors import OUT_OF_SPACE
+from research_fsm.stores.sqlite_file import connect, translated
+
+__all__ = ["copy"]
+
+
+def copy(source: sqlite3.Connection, original: str, target: str, wait: timedelta) -> None:
+    """Copy a database into a new file, in one step, and see that the copy is intact.
+
+    Args:
+        source: A connection to the original that nobody else uses meanwhile.
+        original: The original's file; the copy gets its permissions.
+        target: The new file, absolute.
+        wait: How long to wait for a lock.
+
+    Raises:
+        InvalidInput: There is a file of that name already.
+        StoreError: It could not be written, or the original is damaged; no copy was kept.
+    """
+    try:
+        _reserve(original, target)
+        with translated(target, wait):
+            _fill(source, target, wait)
+        _flush(target)
+    except InvalidInput:
+        raise
+    except BaseException:
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            with suppress(OSError):
+                Path(target + suffix).unlink()
+        raise
+
+
+def _reserve(original: str, target: str) -> None:
+    """Make the new file, empty, with the permissions of the original: it will hold the same secret."""
+    try:
+        mode = stat.S_IMODE(Path(original).stat().st_mode)
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+    except FileExistsError:
+        raise InvalidInput("target", f"there is a file {target} already; name a new one") from None
+    except OSError as error:
+        raise _unwritable(target, error) from error
+
+
+def _fill(source: sqlite3.Connection, target: str, wait: timedelta) -> None:
+    with closing(connect(target, "rw", wait)) as copied:
+        source.backup(copied)
+        found = copied.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise StoreDamaged(target, f"what was copied is not intact ({found}); restore an earlier backup of the store")
+
+
+def _flush(target: str) -> None:
+    """Make the file's name last as its content does."""
+    try:
+        folder = os.open(Path(target).parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise _unwritable(target, error) from error
+
+
+def _unwritable(target: str, error: OSError) -> StoreError:
+    if error.errno in OUT_OF_SPACE:
+        return StoreFull(target, f"{error.strerror}; free some space and try again")
+    return StoreUnavailable(target, f"{error.strerror}; name a file in a folder that exists and may be written")

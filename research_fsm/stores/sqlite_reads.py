@@ -1,0 +1,242 @@
+"""The looking half of the SQLite store: every statement that reads, and what its rows become.
+
+Floor 5. Imports what a store may import, and its siblings. It never writes, keeps no cursor open while a caller looks
+at a row, and fetches what may be long in pages.
+"""
+
+# ruff: noqa: S608 - the statements are put together from the constants of this module and from question marks.
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from research_fsm.storage import Head, Query, QueueEntry, Receipt, RecordedEvent, Token, UniqueKey, View
+from research_fsm.stores.sqlite_channel import Channel, Rows
+
+__all__ = ["SQLiteReader", "load"]
+
+_PAGE = 1000
+"""How many rows are fetched at a time, and so the most that an iterator holds."""
+
+_CHUNK = 512
+"""How many names one statement asks for at most."""
+
+_MAX = (1 << 63) - 1
+
+# JSON is kept as TEXT, to be readable, and handed out as the bytes that it is made of.
+_EVENT = "position, stream, version, type, schema, at, CAST(data AS BLOB), CAST(meta AS BLOB), hash"
+_STREAM = (
+    f"SELECT {_EVENT} FROM events WHERE version > ?1 AND stream = ?2 AND version <= ?3 ORDER BY version LIMIT {_PAGE}"
+)
+_LOG = f"SELECT {_EVENT} FROM events WHERE position > ? ORDER BY position LIMIT {_PAGE}"
+
+_HEAD = "stream, version, hash, fold, CAST(state AS BLOB), link, tag, due, first"
+_HEADS = f"SELECT {_HEAD} FROM heads WHERE stream > ? ORDER BY stream LIMIT {_PAGE}"
+_LINKED = f"SELECT {_HEAD} FROM heads WHERE link = ? AND first < ? ORDER BY first DESC LIMIT ?"
+_DUE = f"SELECT {_HEAD} FROM heads WHERE tag = ? AND due <= ? AND (due, stream) > (?, ?) ORDER BY due, stream LIMIT ?"
+
+_KEY = "key, stream, CAST(value AS BLOB), personal"
+_KEYS = f"SELECT {_KEY} FROM unique_keys WHERE key > ? ORDER BY key LIMIT {_PAGE}"
+
+_ENTRY = "run_id, stream, lease_until"
+_ENTRIES = f"SELECT position, {_ENTRY} FROM queue WHERE position > ? ORDER BY position LIMIT {_PAGE}"
+_ENTRY_OF = f"SELECT {_ENTRY} FROM queue WHERE run_id = ?"
+_NEXT_ENTRY = f"SELECT {_ENTRY} FROM queue WHERE lease_until IS NULL OR lease_until <= ? ORDER BY position LIMIT 1"
+
+_TOKEN = "token_id, owner, kind, digest, created_at, revoked_at"  # noqa: S105 - the names of columns.
+_TOKENS = f"SELECT {_TOKEN} FROM tokens ORDER BY position"
+_TOKENS_OF = f"SELECT {_TOKEN} FROM tokens WHERE owner = ? ORDER BY position"
+_TOKEN_OF = f"SELECT {_TOKEN} FROM tokens WHERE digest = ? ORDER BY position LIMIT 1"
+
+
+class SQLiteReader:
+    """What `storage.Reader` promises, over one channel.
+
+    Args:
+        channel: Where the rows come from.
+        clock: Returns the time in microseconds UTC.
+    """
+
+    def __init__(self, channel: Channel, clock: Callable[[], int]) -> None:
+        self._channel = channel
+        self._clock = clock
+
+    def now(self) -> int:
+        """Return the clock's time in microseconds UTC."""
+        return self._clock()
+
+    @contextmanager
+    def snapshot(self) -> Iterator["SQLiteReader"]:
+        """Return itself: a snapshot's snapshot sees the same point in time."""
+        yield self
+
+    def read(self, query: Query) -> View:
+        """Load what a query names, at one point in time."""
+        with self._channel.moment() as connection:
+            return load(connection, query, self._clock(), self._channel)
+
+    def events(self, stream: str | None = None, *, after: int = 0) -> Iterator[RecordedEvent]:
+        """Yield the events of a stream by version, or all of them by position."""
+        if stream is not None:
+            yield from _history(self._channel, stream, after, _MAX)
+        else:
+            yield from (RecordedEvent(*row) for row in _paged(self._channel, _LOG, after))
+
+    def heads(self) -> Iterator[Head]:
+        """Yield every head, by stream."""
+        yield from (Head(*row) for row in _paged(self._channel, _HEADS, ""))
+
+    def linked(self, link: str, *, before: int | None = None, limit: int = 100) -> list[Head]:
+        """Return heads that link to a stream, newest first."""
+        page = self._channel.rows(_LINKED, (link, _MAX if before is None else before, limit))
+        return [Head(*row) for row in page]
+
+    def due(self, tags: tuple[str, ...], until: int, *, after: tuple[int, str] | None, limit: int) -> list[Head]:
+        """Return heads that somebody has to look at, most overdue first."""
+        behind = (-_MAX, "") if after is None else after
+        found: Rows = []
+        with self._channel.moment() as connection:
+            for tag in dict.fromkeys(tags):
+                found += connection.execute(_DUE, (tag, until, *behind, limit)).fetchall()
+        heads = sorted((Head(*row) for row in found), key=lambda head: (head.due, head.stream))
+        return heads[:limit]
+
+    def keys(self) -> Iterator[UniqueKey]:
+        """Yield every unique key, in order."""
+        yield from (_key(row) for row in _paged(self._channel, _KEYS, ""))
+
+    def entries(self) -> Iterator[QueueEntry]:
+        """Yield every queue entry, first come first."""
+        yield from (QueueEntry(*row[1:]) for row in _paged(self._channel, _ENTRIES, 0))
+
+    def tokens(self, owner: str | None = None) -> list[Token]:
+        """Return an owner's access tokens, or everybody's, oldest first."""
+        page = self._channel.rows(_TOKENS) if owner is None else self._channel.rows(_TOKENS_OF, (owner,))
+        return [Token(*row) for row in page]
+
+    def token(self, digest: str) -> Token | None:
+        """Return the access token with this digest."""
+        return next((Token(*row) for row in self._channel.rows(_TOKEN_OF, (digest,))), None)
+
+
+def load(connection: sqlite3.Connection, query: Query, now: int, channel: Channel) -> View:
+    """Return what a query names.
+
+    Args:
+        connection: Where from; in a transaction, if the query takes more than one statement.
+        query: What to load.
+        now: The time in microseconds UTC, which says whether a lease is over.
+        channel: Whose connection it is; a history that is read later goes through it.
+    """
+    keys = {row[0]: _key(row) for row in _named(connection, _keys_in, query.keys)} if query.keys else {}
+    receipts = {row[0]: Receipt(*row) for row in _named(connection, _receipts_in, query.receipts)}
+    entry = _entry(connection, query, now)
+    streams = query.streams
+    if keys or receipts or entry is not None:
+        found = [*keys.values(), *receipts.values(), *(() if entry is None else (entry,))]
+        streams = tuple(dict.fromkeys((*streams, *(row.stream for row in found))))
+    heads: dict[str, Head] = {}
+    for row in _named(connection, _heads_in, streams):
+        heads[row[0]] = Head(*row[:9])
+        if row[9] is not None and row[9] not in heads:
+            heads[row[9]] = Head(*row[9:])
+    documents = _documents(connection, tuple(heads), query.documents) if query.documents else {}
+
+    def history(stream: str) -> Iterator[RecordedEvent]:
+        head = heads.get(stream)
+        return _history(channel, stream, 0, _MAX if head is None else head.version)
+
+    return View(heads=heads, keys=keys, receipts=receipts, documents=documents, entry=entry, history=history)
+
+
+def _entry(connection: sqlite3.Connection, query: Query, now: int) -> QueueEntry | None:
+    if query.next_entry:
+        row = connection.execute(_NEXT_ENTRY, (now,)).fetchone()
+    elif query.entry is not None:
+        row = connection.execute(_ENTRY_OF, (query.entry,)).fetchone()
+    else:
+        return None
+    return None if row is None else QueueEntry(*row)
+
+
+def _documents(
+    connection: sqlite3.Connection, streams: tuple[str, ...], names: tuple[str, ...]
+) -> dict[tuple[str, str], bytes]:
+    wanted = _padded(names)
+    return {
+        (stream, name): body
+        for stream, name, body in _named(connection, lambda count: _documents_in(count, len(wanted)), streams, wanted)
+    }
+
+
+def _history(channel: Channel, stream: str, after: int, until: int) -> Iterator[RecordedEvent]:
+    yield from (RecordedEvent(*row) for row in _paged(channel, _STREAM, after, stream, until, place=2))
+
+
+def _paged(channel: Channel, sql: str, after: int | str, *more: object, place: int = 0) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a statement page by page; the column at `place` says where the next page begins."""
+    while True:
+        page = channel.rows(sql, (after, *more))
+        yield from page
+        if len(page) < _PAGE:
+            return
+        after = page[-1][place]
+
+
+def _key(row: tuple[Any, ...]) -> UniqueKey:
+    return UniqueKey(row[0], row[1], row[2], bool(row[3]))
+
+
+# --- lists of names ----------------------------------------------------------------------------------------------
+# Filled up to a power of two by repeating the last one, so that there are ten statements and not five hundred.
+
+
+def _named(
+    connection: sqlite3.Connection,
+    statement: Callable[[int], str],
+    names: tuple[str, ...],
+    more: tuple[str, ...] = (),
+) -> Iterator[tuple[Any, ...]]:
+    for start in range(0, len(names), _CHUNK):
+        chunk = _padded(names[start : start + _CHUNK])
+        yield from connection.execute(statement(len(chunk)), (*chunk, *more)).fetchall()
+
+
+def _padded(names: tuple[str, ...]) -> tuple[str, ...]:
+    return names + names[-1:] * ((1 << (len(names) - 1).bit_length()) - len(names))
+
+
+@cache
+def _heads_in(count: int) -> str:
+    """Return the statement that loads heads, each with the head it links to."""
+    columns = (
+        "{0}.stream, {0}.version, {0}.hash, {0}.fold, CAST({0}.state AS BLOB), {0}.link, {0}.tag, {0}.due, {0}.first"
+    )
+    return (
+        f"SELECT {columns.format('own')}, {columns.format('linked')} FROM heads AS own "
+        f"LEFT JOIN heads AS linked ON linked.stream = own.link WHERE own.stream IN ({_marks(count)})"
+    )
+
+
+@cache
+def _keys_in(count: int) -> str:
+    return f"SELECT {_KEY} FROM unique_keys WHERE key IN ({_marks(count)})"
+
+
+@cache
+def _receipts_in(count: int) -> str:
+    return f"SELECT key, stream, fingerprint, CAST(answer AS BLOB) FROM receipts WHERE key IN ({_marks(count)})"
+
+
+@cache
+def _documents_in(streams: int, names: int) -> str:
+    return (
+        "SELECT stream, name, CAST(body AS BLOB) FROM documents "
+        f"WHERE stream IN ({_marks(streams)}) AND name IN ({_marks(names)})"
+    )
+
+
+def _marks(count: int) -> str:
+    return ", ".join("?" * count)
