@@ -1,0 +1,1 @@
+"""The pure core, and the doors that stand on it, against the reference store."""
