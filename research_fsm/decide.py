@@ -444,8 +444,7 @@ def _by_evidence(
     known = run.claimed_by or run.dispatched_as
     adopted: tuple[PersonEvent, ...] = ()
     if person.phase is Phase.DISPATCHING:
-        alive = (seen for seen in sightings if seen.state is SightingState.ALIVE)
-        known = next(alive, sightings[0]).external_id
+        known = min(sightings, key=_preference).external_id
         adopted = (_confirmed(run, known, now, policy),)
     final = next((seen for seen in sightings if seen.external_id == known), None)
     if final is None or final.state is SightingState.ALIVE:
@@ -465,6 +464,13 @@ def _by_evidence(
         answer=Recovered(person.person_id, run.run_no, Action.FAILED),
         events=(*adopted, RunFailed(run.run_no, final.external_id, reason, None, hold)),
     )
+
+
+def _preference(seen: Sighting) -> int:
+    """Order the engine runs of one request: first one that is at work, then one with a report, then the rest."""
+    if seen.state is SightingState.ALIVE:
+        return 0
+    return 1 if seen.report is not None else 2
 
 
 def _by_deadline(
