@@ -233,8 +233,8 @@ class SQLiteStore(SQLiteReader):
     @contextmanager
     def _guest(self) -> Iterator[Channel]:
         """Open a connection of its own, and close it afterwards."""
-        with self._channel.lock:
-            self._channel.get()  # Refuses, if the store was closed.
+        with self._channel.moment():  # Refuses, if the store was closed.
+            pass
         channel = Channel(self._where, self._wait, self._open_reader, settled=True)
         try:
             yield channel

@@ -32,8 +32,7 @@ def copy(source: sqlite3.Connection, original: str, target: str, wait: timedelta
     """
     try:
         _reserve(original, target)
-        with translated(target, wait):
-            _fill(source, target, wait)
+        _fill(source, original, target, wait)
         _flush(target)
     except InvalidInput:
         raise
@@ -55,12 +54,21 @@ def _reserve(original: str, target: str) -> None:
         raise _unwritable(target, error) from error
 
 
-def _fill(source: sqlite3.Connection, target: str, wait: timedelta) -> None:
-    with closing(connect(target, "rw", wait)) as copied:
+def _fill(source: sqlite3.Connection, original: str, target: str, wait: timedelta) -> None:
+    with translated(target, wait), closing(connect(target, "rw", wait)) as copied:
         source.backup(copied)
-        found = copied.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if found != "ok":
-        raise StoreDamaged(target, f"what was copied is not intact ({found}); restore an earlier backup of the store")
+        problem = _problem(copied)
+    if problem is not None:
+        raise StoreDamaged(original, f"{problem}; keep this file for inspection and restore an earlier backup")
+
+
+def _problem(copied: sqlite3.Connection) -> str | None:
+    """Return what is wrong with a copy, which is what is wrong with the original."""
+    try:
+        found: str = copied.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return None if found == "ok" else found
 
 
 def _flush(target: str) -> None:

@@ -7,6 +7,7 @@ opening the file anew is unsafe in such a child. So connections are closed befor
 are needed, on both sides; a child that inherited one all the same, in the middle of a transaction, is refused the file.
 """
 
+import ctypes
 import itertools
 import os
 import sqlite3
@@ -148,14 +149,15 @@ class Channel:
         """Let go of what belongs to the parent, without closing it."""
         self.lock = threading.RLock()
         if self.connection is not None:
-            _INHERITED.setdefault(self.where, []).append(self.connection)
+            _INHERITED.add(self.where)
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.connection))  # It is never closed here, not even at exit.
             self.connection = None
 
 
 _NUMBERS = itertools.count()
 _CHANNELS: "weakref.WeakSet[Channel]" = weakref.WeakSet()
-_INHERITED: dict[str, list[sqlite3.Connection]] = {}
-"""In a child: connections of the parent, by file, kept so that they are never closed here."""
+_INHERITED: set[str] = set()
+"""In a child: the files on which it inherited a connection."""
 
 _held = threading.local()
 

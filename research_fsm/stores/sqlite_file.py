@@ -12,7 +12,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -113,14 +113,18 @@ def _looks_empty(path: str, wait: timedelta) -> bool:
     """
     has_log = Path(f"{path}-wal").exists()
     with translated(path, wait):
-        connection = connect(path, "ro&immutable=1", wait)
         try:
-            empty = is_empty(connection, path)
-        finally:
-            connection.close()
+            empty = _look(path, "ro&immutable=1", wait)
+        except sqlite3.DatabaseError:
+            empty = _look(path, "ro", wait)  # It may be half written: this waits for whoever is making it.
     if empty and has_log:
         raise foreign(path)
     return empty
+
+
+def _look(path: str, mode: str, wait: timedelta) -> bool:
+    with closing(connect(path, mode, wait)) as connection:
+        return is_empty(connection, path)
 
 
 # --- making it ready ---------------------------------------------------------------------------------------------

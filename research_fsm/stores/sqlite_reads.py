@@ -130,7 +130,7 @@ def load(connection: sqlite3.Connection, query: Query, now: int, channel: Channe
         now: The time in microseconds UTC, which says whether a lease is over.
         channel: Whose connection it is; a history that is read later goes through it.
     """
-    keys = {row[0]: _key(row) for row in _named(connection, _keys_in, query.keys)} if query.keys else {}
+    keys = {row[0]: _key(row) for row in _named(connection, _keys_in, query.keys)}
     receipts = {row[0]: Receipt(*row) for row in _named(connection, _receipts_in, query.receipts)}
     entry = _entry(connection, query, now)
     streams = query.streams
@@ -198,14 +198,17 @@ def _named(
     statement: Callable[[int], str],
     names: tuple[str, ...],
     more: tuple[str, ...] = (),
-) -> Iterator[tuple[Any, ...]]:
+) -> Rows:
+    rows: Rows = []
     for start in range(0, len(names), _CHUNK):
         chunk = _padded(names[start : start + _CHUNK])
-        yield from connection.execute(statement(len(chunk)), (*chunk, *more)).fetchall()
+        rows += connection.execute(statement(len(chunk)), chunk + more).fetchall()
+    return rows
 
 
 def _padded(names: tuple[str, ...]) -> tuple[str, ...]:
-    return names + names[-1:] * ((1 << (len(names) - 1).bit_length()) - len(names))
+    missing = (1 << (len(names) - 1).bit_length()) - len(names)
+    return names + names[-1:] * missing if missing else names
 
 
 @cache
