@@ -1,0 +1,145 @@
+"""What the doctor looks at: this machine, the store's file, and whether anybody is overdue.
+
+Floor 6. Looks and changes nothing. Knows SQLite, because the file and its driver are what is examined.
+"""
+
+import shutil
+import sqlite3
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from attrs import frozen
+
+from research_fsm.cli import pipelines
+from research_fsm.cli.session import Session
+from research_fsm.errors import ResearchError
+from research_fsm.lifecycle import Phase
+from research_fsm.rfc3339 import format_time
+from research_fsm.runs import Runs
+
+__all__ = ["STORE", "Check", "examine"]
+
+STORE = "store"
+"""The check that says whether the store can be opened."""
+
+_SOUND_SQLITE = (3, 51, 3)
+_NOT_BEFORE = 1_767_225_600_000_000  # 2026-01-01: no store is older, so a clock that says so is wrong.
+_LEAST_FREE, _LITTLE_FREE = 100 * 2**20, 2**30
+_FULL = 2
+_PATIENCE = timedelta(minutes=1)
+_RUNNING = (str(Phase.DISPATCHING), str(Phase.QUEUED), str(Phase.EXECUTING))
+_MANY = 1000
+
+Verdict = Literal["ok", "warning", "problem"]
+
+
+@frozen
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    verdict: Verdict
+    words: str
+
+
+def examine(session: Session, pipeline: str | None) -> list[Check]:
+    """Look at everything.
+
+    Args:
+        session: Names the store.
+        pipeline: A pipeline to import, as ``MODULE:FUNCTION``.
+    """
+    checks = [*_machine(), _disk(Path(session.store))]
+    try:
+        with session.looking() as runs:
+            checks += [Check(STORE, "ok", f"{session.store} opens"), *_file(session.store), *_life(runs)]
+    except ResearchError as error:
+        checks.append(Check(STORE, "problem", str(error)))
+    if pipeline is not None:
+        checks.append(_pipeline(pipeline))
+    return checks
+
+
+def _machine() -> Iterator[Check]:
+    yield Check("research-fsm", "ok", metadata.version("research-fsm"))
+    yield Check("Python", "ok", sys.version.split()[0])
+    if sqlite3.sqlite_version_info >= _SOUND_SQLITE:
+        yield Check("SQLite", "ok", sqlite3.sqlite_version)
+    else:
+        sound = ".".join(map(str, _SOUND_SQLITE))
+        words = f"{sqlite3.sqlite_version} may have the WAL-reset bug, a rare corruption; {sound} has not: upgrade"
+        yield Check("SQLite", "warning", words)
+    missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
+    words = f"`serve` needs {' and '.join(missing)}: pip install 'research-fsm[serve]'"
+    yield Check("serve", "warning", words) if missing else Check("serve", "ok", "starlette and uvicorn are installed")
+
+
+def _disk(store: Path) -> Check:
+    folder = store.resolve().parent
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        return Check("disk", "problem", f"{folder}: {error.strerror}")
+    verdict: Verdict = "problem" if free < _LEAST_FREE else "warning" if free < _LITTLE_FREE else "ok"
+    return Check("disk", verdict, f"{free / 2**30:.1f} GiB are free in {folder}")
+
+
+def _file(store: str) -> Iterator[Check]:
+    """Look at the file through a connection that is opened as the store opens its own."""
+    from research_fsm.stores import sqlite_file, sqlite_schema
+
+    path = str(Path(store).resolve())
+    with sqlite_file.translated(path, _PATIENCE):
+        connection = sqlite_file.open_writer(path, _PATIENCE, create=False)
+        try:
+            schema, mode, synchronous, damage = (
+                connection.execute(f"PRAGMA {pragma}").fetchone()[0]
+                for pragma in ("user_version", "journal_mode", "synchronous", "quick_check(1)")
+            )
+            latest = connection.execute("SELECT max(at) FROM events").fetchone()[0]
+        finally:
+            connection.close()
+    known = sqlite_schema.SCHEMA_VERSION
+    yield Check("schema", "ok" if schema == known else "problem", f"{schema}; this version knows {known}")
+    yield Check("journal mode", "ok" if mode == "wal" else "problem", mode)
+    full = synchronous == _FULL
+    yield Check("synchronous", "ok" if full else "problem", "FULL" if full else f"{synchronous}: commits may be lost")
+    yield Check("integrity", "ok" if damage == "ok" else "problem", f"quick_check says {damage}")
+    yield _clock(latest)
+
+
+def _clock(latest: int | None) -> Check:
+    from research_fsm.stores.memory import wall_clock
+
+    now = wall_clock()
+    if now < _NOT_BEFORE:
+        return Check("clock", "problem", f"it says {format_time(now)}: set it")
+    if latest is not None and latest > now:
+        words = f"the newest event is of {format_time(latest)}, but it says {format_time(now)}: it was set back"
+        return Check("clock", "problem", words)
+    return Check("clock", "ok", format_time(now))
+
+
+def _life(runs: Runs) -> Iterator[Check]:
+    waiting = sum(1 for entry in runs.store.entries() if entry.lease_until is None)
+    yield Check("queue", "ok", f"{waiting} runs wait for a worker")
+    since = runs.store.now() - _PATIENCE // timedelta(microseconds=1)
+    overdue = len(runs.store.due(_RUNNING, since, after=None, limit=_MANY))
+    if overdue:
+        words = f"{overdue} people are overdue for more than a minute: let `serve` or `recover --every 10s` run"
+        yield Check("recovery", "warning", words)
+    else:
+        yield Check("recovery", "ok", "nobody is overdue")
+
+
+def _pipeline(name: str) -> Check:
+    try:
+        pipelines.load(name)
+    except ValueError as error:
+        return Check("pipeline", "problem", str(error))
+    return Check("pipeline", "ok", f"{name} can be imported")

@@ -1,0 +1,209 @@
+"""People: ``add``, ``list``, ``status``, ``report``, ``history``, ``mark-stale``, ``erase``.
+
+Floor 6. Decides nothing.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+
+import click
+
+from research_fsm.cli import importing, shapes
+from research_fsm.cli.exits import Exit
+from research_fsm.cli.importing import BadLine
+from research_fsm.cli.session import ACTOR, Session, common_options
+from research_fsm.errors import ResearchError, StoreError
+from research_fsm.events import PersonKind
+from research_fsm.lifecycle import Status
+from research_fsm.outcomes import AddAnswer, Added, Json, PersonNotFound
+from research_fsm.profile import Profile
+from research_fsm.reads import PersonDetails
+from research_fsm.runs import Runs
+
+__all__ = ["add", "erase", "history", "list_people", "mark_stale", "report", "status"]
+
+_SHOWN_STATUSES = [str(one) for one in (Status.IDLE, Status.RUNNING, Status.COMPLETE, Status.FAILED)]
+
+_asked_by = click.option("--owner", help="Who asks: another owner's person is not found.")
+_person = click.argument("person_id", metavar="PERSON")
+
+
+@click.command()
+@click.argument("owner")
+@click.option("--partner", is_flag=True, help="A partner's person: each LinkedIn URL once.")
+@click.option("--from", "file", metavar="FILE", help="A CSV file; - for standard input.")
+@click.option("--linkedin-url", metavar="URL")
+@click.option("--first-name")
+@click.option("--last-name")
+@click.option("--company")
+@click.option("--role")
+@click.option("--company-domain")
+@click.option("--photo-url", metavar="URL")
+@common_options
+@click.pass_obj
+def add(session: Session, /, owner: str, partner: bool, file: str | None, **profile: str | None) -> Exit:  # noqa: FBT001  # click's signature.
+    """Add a person of OWNER, idle: by --linkedin-url, or by --first-name, --last-name and --company.
+
+    With --from, adds the people of a CSV file whose first line is the header
+    linkedin_url,first_name,last_name,company (role, company_domain and photo_url may follow). The good lines are
+    added, the bad ones reported with their numbers.
+    """
+    kind = PersonKind.PARTNER if partner else PersonKind.USER
+    if file is not None:
+        if any(value is not None for value in profile.values()):
+            raise click.UsageError("--from names a file of people; describe one person without it")
+        return _add_file(session, owner, kind, file)
+    checked = Profile(**profile)
+    with session.writing() as runs:
+        answer = runs.add(owner, checked, kind=kind, actor=ACTOR)
+        found = runs.person(answer.person_id) if session.as_json and isinstance(answer, Added) else None
+    if isinstance(found, PersonDetails):
+        session.show(shapes.person(found), lambda: str(answer))
+        return Exit.DONE
+    return session.answer(answer)
+
+
+def _add_file(session: Session, owner: str, kind: PersonKind, file: str) -> Exit:
+    from research_fsm.cli import rendering
+
+    try:
+        content = importing.read_bytes(file)
+    except OSError as error:
+        raise click.UsageError(f"{file} cannot be read: {error.strerror}") from error
+    lines = importing.read_people(content)
+    done: dict[str, list[Json]] = {"added": [], "already_added": [], "bad": []}
+    stopped: ResearchError | None = None
+    with session.writing() as runs, rendering.progress("adding people", len(lines)) as step:
+        for line in lines:
+            if isinstance(line, BadLine):
+                done["bad"].append({"line": line.line, "field": line.field, "problem": line.problem})
+            else:
+                try:
+                    answer = runs.add(owner, line.profile, kind=kind, actor=ACTOR)
+                except StoreError as error:
+                    stopped = error
+                    break
+                done[_heading(answer)].append({"line": line.line, "id": answer.person_id})
+            step()
+    return _tell(session, file, done, stopped)
+
+
+def _heading(answer: AddAnswer) -> str:
+    return "added" if isinstance(answer, Added) else "already_added"
+
+
+def _tell(session: Session, file: str, done: dict[str, list[Json]], stopped: ResearchError | None) -> Exit:
+    """Say what became of each line; also if the store gave up half-way, since what was added stays added."""
+    if not session.as_json:
+        for bad in done["bad"]:
+            session.note(f"{file}:{bad['line']}: {bad['field']}: {bad['problem']}")
+    counts = {heading: len(lines) for heading, lines in done.items()}
+    words = f"{counts['added']} added, {counts['already_added']} already there, {counts['bad']} bad"
+    if stopped is None:
+        session.show(done, lambda: words)
+        return Exit.USAGE if done["bad"] else Exit.DONE
+    if session.as_json:
+        return session.error(stopped, **done)
+    session.note(f"{words}; then it stopped")
+    return session.error(stopped)
+
+
+@click.command("list")
+@click.argument("owner")
+@click.option("--status", "wanted", type=click.Choice(_SHOWN_STATUSES), help="Only these.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many.")
+@common_options
+@click.pass_obj
+def list_people(session: Session, owner: str, wanted: str | None, limit: int | None) -> Exit:
+    """List OWNER's people, newest first."""
+    from research_fsm.cli import rendering
+
+    with session.looking() as runs:
+        found = list(islice((one for one in _everybody(runs, owner) if wanted in (None, one.status)), limit))
+    session.show([shapes.person(one) for one in found], lambda: rendering.people(found))
+    return Exit.DONE
+
+
+def _everybody(runs: Runs, owner: str) -> Iterator[PersonDetails]:
+    cursor = None
+    while True:
+        page = runs.people(owner, limit=1000, cursor=cursor)
+        yield from page.people
+        if page.cursor is None:
+            return
+        cursor = page.cursor
+
+
+@click.command()
+@_person
+@_asked_by
+@common_options
+@click.pass_obj
+def status(session: Session, person_id: str, owner: str | None) -> Exit:
+    """Show PERSON: the status, the latest run, how many reports there are."""
+    from research_fsm.cli import rendering
+
+    with session.looking() as runs:
+        found = runs.person(person_id, owner=owner)
+    if isinstance(found, PersonNotFound):
+        return session.answer(found)
+    session.show(shapes.person(found), lambda: rendering.person(found))
+    return Exit.DONE
+
+
+@click.command()
+@_person
+@_asked_by
+@common_options
+@click.pass_obj
+def report(session: Session, person_id: str, owner: str | None) -> Exit:
+    """Show PERSON's latest report; with --json, null while there is none."""
+    from research_fsm.cli import rendering
+
+    with session.looking() as runs:
+        found = runs.report(person_id, owner=owner)
+    if isinstance(found, PersonNotFound):
+        return session.answer(found)
+    if found is None:
+        session.show(None, lambda: "there is no report yet")
+    else:
+        session.show(shapes.report(found), lambda: rendering.report(found))
+    return Exit.DONE
+
+
+@click.command()
+@_person
+@common_options
+@click.pass_obj
+def history(session: Session, person_id: str) -> Exit:
+    """Show everything that ever happened to PERSON, erased or not, and what it meant for the account, in order."""
+    from research_fsm.cli import rendering
+
+    with session.looking() as runs:
+        found = runs.history(person_id)
+    if not found:
+        return session.answer(PersonNotFound(person_id))
+    session.show([shapes.event(one) for one in found], lambda: rendering.history(found))
+    return Exit.DONE
+
+
+@click.command("mark-stale")
+@_person
+@_asked_by
+@common_options
+@click.pass_obj
+def mark_stale(session: Session, person_id: str, owner: str | None) -> Exit:
+    """Make PERSON, who is complete, idle again, so that the report can be refreshed; it stays readable."""
+    with session.writing() as runs:
+        return session.answer(runs.mark_stale(person_id, owner=owner, actor=ACTOR))
+
+
+@click.command()
+@_person
+@_asked_by
+@common_options
+@click.pass_obj
+def erase(session: Session, person_id: str, owner: str | None) -> Exit:
+    """Delete PERSON's profile and reports for good. The log stays; credits that were spent are not refunded."""
+    with session.writing() as runs:
+        return session.answer(runs.erase(person_id, owner=owner, actor=ACTOR))

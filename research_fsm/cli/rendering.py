@@ -1,0 +1,208 @@
+"""How results look to people: tables, a timeline, a progress bar.
+
+Floor 6; the only module that imports rich. Text from outside is never read as markup.
+"""
+
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console, Group, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from research_fsm.cli.timeline import credits_in_words, in_words, run_in_words
+from research_fsm.laws import STATEMENTS, Finding
+from research_fsm.lifecycle import Status
+from research_fsm.outcomes import Json
+from research_fsm.reads import Balance, PersonDetails, ReportDetails
+from research_fsm.rfc3339 import format_time
+from research_fsm.storage import RecordedEvent, Token
+
+__all__ = [
+    "balance",
+    "examination",
+    "findings",
+    "history",
+    "people",
+    "person",
+    "progress",
+    "report",
+    "to_text",
+    "tokens",
+]
+
+_COLOURS = {Status.IDLE: "cyan", Status.RUNNING: "yellow", Status.COMPLETE: "green", Status.FAILED: "red"}
+_MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
+_FAILURES_FOR_A_HUMAN = 2
+
+
+def to_text(drawing: RenderableType, *, terminal: bool, width: int | None) -> str:
+    """Return a drawing as text.
+
+    Args:
+        drawing: What to draw.
+        terminal: Whether colours may be used.
+        width: Columns, or None for the terminal's own.
+    """
+    plain = Text(drawing) if isinstance(drawing, str) else drawing
+    console = Console(
+        file=io.StringIO(),
+        force_terminal=terminal,
+        no_color=not terminal,
+        width=width,
+        highlight=False,
+        soft_wrap=not isinstance(plain, Table),  # A table is fitted to the terminal, JSON is never broken.
+        legacy_windows=False,
+    )
+    with console.capture() as captured:
+        console.print(plain)
+    lines = captured.get().splitlines()
+    return "\n".join(line if terminal else line.rstrip() for line in lines)
+
+
+@contextmanager
+def progress(words: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show a progress bar on standard error while it is a terminal; yields what to call after each step."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(words, total=total)
+        yield lambda: bar.advance(task)
+
+
+def balance(found: Balance) -> RenderableType:
+    """Draw an owner's credits."""
+    table = _facts(found.owner)
+    for name in ("available", "granted", "revoked", "held", "charged", "refunded"):
+        table.add_row(name, Text(str(getattr(found, name)), justify="right"))
+    return table
+
+
+def people(found: Sequence[PersonDetails]) -> RenderableType:
+    """Draw people, one a line."""
+    if not found:
+        return Text("nobody")
+    table = _table("person", "status", "since", "run", "reports", "who")
+    for one in found:
+        run, reports = str(one.run_no or "-"), str(one.reports or "-")
+        table.add_row(
+            Text(one.person_id), _status(one), Text(_time(one.since)), Text(run), Text(reports), Text(_who(one.profile))
+        )
+    return table
+
+
+def person(found: PersonDetails) -> RenderableType:
+    """Draw a person."""
+    table = _facts(found.person_id)
+    table.add_row("who", Text(_who(found.profile)))
+    table.add_row("owner", Text(f"{found.owner} ({found.kind})"))
+    table.add_row("status", _status(found))
+    table.add_row("since", Text(_time(found.since)))
+    if found.run_id is not None:
+        table.add_row("run", Text(f"{found.run_no} ({found.run_id})"))
+    if found.deadline is not None and found.status is Status.RUNNING:
+        table.add_row("deadline", Text(_time(found.deadline)))
+    table.add_row("reports", Text(str(found.reports)))
+    if found.reported_at is not None:
+        table.add_row("latest report", Text(_time(found.reported_at)))
+    if found.failures_in_a_row:
+        words = "; for a human" if found.failures_in_a_row >= _FAILURES_FOR_A_HUMAN else ""
+        table.add_row("failures in a row", Text(f"{found.failures_in_a_row}{words}"))
+    table.add_row("added", Text(_time(found.added_at)))
+    return table
+
+
+def report(found: ReportDetails) -> RenderableType:
+    """Draw a report: its content is free JSON."""
+    parts = [Text(f"report {found.version} of {found.person_id}, {_time(found.generated_at)}", style="bold")]
+    if found.change_summary is not None:
+        parts += [Text("what is new:"), Text(_json(found.change_summary))]
+    return Group(*parts, Text(_json(found.content)))
+
+
+def history(found: Sequence[RecordedEvent]) -> RenderableType:
+    """Draw a person's life as a timeline."""
+    table = _table("position", "time", "what happened", "run", "credits")
+    for event in found:
+        table.add_row(
+            Text(str(event.position)),
+            Text(_time(event.at)),
+            Text(in_words(event)),
+            Text(run_in_words(event)),
+            Text(credits_in_words(event)),
+        )
+    return table
+
+
+def tokens(found: Sequence[Token]) -> RenderableType:
+    """Draw access tokens, one a line."""
+    if not found:
+        return Text("no tokens")
+    table = _table("token id", "owner", "kind", "created", "revoked")
+    for one in found:
+        revoked = "-" if one.revoked_at is None else _time(one.revoked_at)
+        table.add_row(*map(Text, (one.token_id, one.owner, one.kind, _time(one.created_at), revoked)))
+    return table
+
+
+def findings(found: Sequence[Finding]) -> RenderableType:
+    """Draw every law, kept or broken, with each place where it is broken."""
+    parts = []
+    for law in dict.fromkeys((*STATEMENTS, *(one.law for one in found))):
+        broken = [one for one in found if one.law == law]
+        parts.append(_marked("problem" if broken else "ok", law, STATEMENTS.get(law, "")))
+        for one in broken:
+            place = one.stream if one.version is None else f"{one.stream} version {one.version}"
+            parts.append(Text(f"    {place}: {one.words}"))
+    parts.append(Text(f"{len(found)} findings" if found else "the log keeps every law"))
+    return Group(*parts)
+
+
+def examination(checks: Sequence[tuple[str, str, str]]) -> RenderableType:
+    """Draw what the doctor found: name, verdict and words of each check."""
+    return Group(*(_marked(verdict, name, words) for name, verdict, words in checks))
+
+
+# --- parts -------------------------------------------------------------------------------------------------------
+
+
+def _marked(verdict: str, name: str, words: str) -> Text:
+    mark, colour = _MARKS[verdict]
+    return Text.assemble((f"{mark} ", colour), (name, "bold"), f": {words}" if words else "")
+
+
+def _table(*titles: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in titles:
+        table.add_column(title, overflow="fold", no_wrap=title in ("person", "time", "since", "token id"))
+    return table
+
+
+def _facts(title: str) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False, title=Text(title, style="bold"), title_justify="left")
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    return table
+
+
+def _status(found: PersonDetails) -> Text:
+    phase = f" ({found.phase})" if found.status is Status.RUNNING else ""
+    return Text(f"{found.status}{phase}", style=_COLOURS.get(found.status, ""))
+
+
+def _who(profile: Mapping[str, Json]) -> str:
+    name = " ".join(str(profile[part]) for part in ("first_name", "last_name") if part in profile)
+    return ", ".join([part for part in (name, str(profile.get("company", ""))) if part]) or str(
+        profile.get("linkedin_url", "")
+    )
+
+
+def _json(value: Json) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def _time(micros: int) -> str:
+    return format_time(micros).replace("T", " ")

@@ -1,0 +1,136 @@
+"""``serve``: the HTTP interface, with workers and recovery beside it.
+
+Floor 6. Decides nothing. The server runs in a thread like every other job, so that one place decides about signals.
+"""
+
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from research_fsm.cli.exits import Exit
+from research_fsm.cli.pipelines import PIPELINE
+from research_fsm.cli.running import recovering, workers_option, working
+from research_fsm.cli.session import Session, common_options
+from research_fsm.cli.settings import DURATION, policy_from, policy_options
+from research_fsm.cli.together import Job, logging_to_stderr, run_together
+from research_fsm.runs import RecoveryPass
+from research_fsm.worker import Pipeline
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+__all__ = ["serve"]
+
+_log = logging.getLogger(__name__)
+
+_HIGHEST_PORT = 65535
+_BACKLOG = 2048
+_LONGEST_REQUEST_SECONDS = 30
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, _HIGHEST_PORT), default=8000, show_default=True, help="0 for any that is free."
+)
+@click.option("--pipeline", type=PIPELINE, help="Does the research, in a worker that is built in.")
+@workers_option
+@click.option("--recover-every", type=DURATION, default="10s", show_default=True, help="Between two recovery passes.")
+@policy_options()
+@common_options
+@click.pass_obj
+def serve(
+    session: Session,
+    /,
+    host: str,
+    port: int,
+    pipeline: Pipeline | None,
+    workers: int,
+    recover_every: timedelta,
+    **settings: object,
+) -> Exit:
+    """Serve the HTTP interface, with recovery in the background, until SIGTERM or Ctrl-C.
+
+    With --pipeline a worker is built in; without it, runs wait in the queue for `research-fsm work`. What is at work
+    when the signal comes is finished first; a second signal ends at once. When it listens, the URL is printed to
+    standard error, or with --json as one line to standard output.
+    """
+    from research_fsm.http import create_app
+
+    policy = policy_from(settings)
+    with logging_to_stderr(), _bound(host, port) as listening, session.writing(policy) as runs:
+        if pipeline is None:
+            session.note("no worker is built in without --pipeline: runs wait in the queue for `research-fsm work`")
+        url = _url(listening)
+        facts = {"url": url, "host": host, "port": listening.getsockname()[1], "workers": workers if pipeline else 0}
+        jobs = {
+            "http": _serving(create_app(runs), listening, lambda: session.event(facts, f"listening on {url}")),
+            "recovery": recovering(runs, recover_every, _log_recovered),
+            **({} if pipeline is None else working(runs, pipeline, workers)),
+        }
+        run_together(jobs)
+    return Exit.DONE
+
+
+def _log_recovered(done: RecoveryPass) -> None:
+    for one in done.recovered:
+        _log.info("%s", one)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """Listen; connections are answered once the server runs."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise click.UsageError(f"cannot listen on {host}, port {port}: {error.strerror or error}") from error
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _serving(app: "Starlette", listening: socket.socket, tell: Callable[[], None]) -> Job:
+    """Return a job that serves an application.
+
+    Args:
+        app: The application.
+        listening: The socket.
+        tell: Called once connections are answered.
+    """
+    import uvicorn
+
+    class _Server(uvicorn.Server):
+        """Says when it listens, and stops when it is asked to."""
+
+        def __init__(self, config: uvicorn.Config, stop: threading.Event) -> None:
+            super().__init__(config)
+            self._stop = stop
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets=sockets)
+            tell()
+
+        async def on_tick(self, counter: int) -> bool:
+            return await super().on_tick(counter) or self._stop.is_set()
+
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        loop="asyncio",
+        timeout_graceful_shutdown=_LONGEST_REQUEST_SECONDS,
+    )
+
+    def job(stop: threading.Event) -> None:
+        _Server(config, stop).run(sockets=[listening])
+
+    return job

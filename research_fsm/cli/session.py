@@ -1,0 +1,243 @@
+"""What every command shares: which store, whether to print JSON, and the one way to print or to open.
+
+Floor 6. Standard output carries results alone; notes, progress and refusals of the human kind go to standard error.
+A reader that went away (``history X | head``) ends nothing: what was asked for is still done, and the exit code still
+says how it went.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import attrs
+import click
+from attrs import define
+
+from research_fsm.cli import exits
+from research_fsm.cli.exits import Answer, Exit
+from research_fsm.cli.settings import DURATION
+from research_fsm.errors import ResearchError, StoreUnavailable
+from research_fsm.outcomes import Json, Refusal
+from research_fsm.policy import Policy
+from research_fsm.runs import Runs
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from research_fsm.stores.sqlite import SQLiteStore
+
+__all__ = ["ACTOR", "Session", "common_options", "program_options", "times_to_text"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+ACTOR = "cli"
+"""Who the log says asked, for what this program does."""
+
+_TIMES = frozenset({"since", "retry_at"})
+
+
+@define
+class Session:
+    """One invocation of the program.
+
+    Args:
+        store: The store's file.
+        as_json: Whether results are printed as JSON.
+        wait: How long to wait for a lock that another process has on the store.
+    """
+
+    store: str = "research.db"
+    as_json: bool = False
+    wait: timedelta = timedelta(seconds=30)
+
+    # --- the store ---
+
+    @contextmanager
+    def writing(self, policy: Policy | None = None) -> Iterator[Runs]:
+        """Open the store, making it if it is not there."""
+        with self._opened() as store:
+            yield Runs(store, policy=policy)
+
+    @contextmanager
+    def looking(self) -> Iterator[Runs]:
+        """Open a store that is there; see `looking_at_file`."""
+        with self.looking_at_file() as store:
+            yield Runs(store)
+
+    @contextmanager
+    def looking_at_file(self) -> "Iterator[SQLiteStore]":
+        """Open a store that is there.
+
+        Raises:
+            StoreUnavailable: It is not: looking never makes one.
+        """
+        place = Path(self.store)
+        if not place.exists() or (place.is_file() and place.stat().st_size == 0):
+            raise StoreUnavailable(
+                self.store, "there is no store here; `grant` or `add` makes one, `--store` names another file"
+            )
+        with self._opened() as store:
+            yield store
+
+    @contextmanager
+    def _opened(self) -> "Iterator[SQLiteStore]":
+        from research_fsm.stores.sqlite import SQLiteStore
+
+        store = SQLiteStore(self.store, busy_timeout=self.wait)
+        try:
+            yield store
+        finally:
+            store.close()
+
+    # --- printing ---
+
+    def show(self, value: Json, drawing: "Callable[[], RenderableType]") -> None:
+        """Print a result: as JSON, or as drawn for people."""
+        if self.as_json:
+            self.line(_as_json(value, indent=2))
+            return
+        from research_fsm.cli import rendering
+
+        self.line(rendering.to_text(drawing(), terminal=_is_terminal(), width=_width()))
+
+    def event(self, value: Json, words: str = "") -> None:
+        """Print something as it happens: one line of JSON, or a note."""
+        if self.as_json:
+            self.line(_as_json(value, indent=None))
+        else:
+            self.note(words)
+
+    def answer(self, answer: Answer) -> Exit:
+        """Print the domain's answer, and return how it ends the program."""
+        verdict = exits.of_answer(answer)
+        if self.as_json:
+            word = "error" if isinstance(answer, Refusal) else "outcome"
+            facts = attrs.asdict(answer)
+            self.line(_as_json({word: verdict.name, **times_to_text(facts)}, indent=2))
+        elif isinstance(answer, Refusal):
+            self.note(str(answer))
+        else:
+            self.line(str(answer))
+        return verdict.exit
+
+    def error(self, error: ResearchError, **facts: Json) -> Exit:
+        """Print an error of the library, and return how it ends the program.
+
+        Args:
+            error: The error.
+            facts: What else the JSON says.
+        """
+        verdict = exits.of_error(error)
+        if self.as_json:
+            own = {name: value for name, value in vars(error).items() if isinstance(value, str)}
+            self.line(_as_json({"error": verdict.name, **own, **facts}, indent=2))
+        else:
+            self.note(f"Error: {error}")
+        return verdict.exit
+
+    def usage(self, error: click.ClickException) -> Exit:
+        """Print a mistake in how the program was called."""
+        if self.as_json:
+            self.line(_as_json({"error": "invalid_request", "problem": error.format_message()}, indent=2))
+        else:
+            error.show()
+        return Exit(error.exit_code) if error.exit_code in set(Exit) else Exit.USAGE
+
+    def line(self, text: str) -> None:
+        """Print to standard output; a reader that went away is not told."""
+        try:
+            click.echo(text.removesuffix("\n"))
+        except BrokenPipeError:
+            _stop_printing()
+
+    def note(self, text: str) -> None:
+        """Print to standard error."""
+        click.echo(text, err=True)
+
+
+def times_to_text(facts: dict[str, Json]) -> dict[str, Json]:
+    """Return an answer's facts with its times as RFC 3339."""
+    from research_fsm import rfc3339
+
+    return {
+        name: rfc3339.format_time(value) if name in _TIMES and value is not None else value
+        for name, value in facts.items()
+    }
+
+
+def _as_json(value: Json, indent: int | None) -> str:
+    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
+    return json.dumps(value, ensure_ascii=encoding != "utf8", indent=indent)
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+
+def _width() -> int | None:
+    """Return None for the terminal's own width; what is piped is never cut."""
+    return None if sys.stdout.isatty() else 10_000
+
+
+def _stop_printing() -> None:
+    """Send everything that is still printed nowhere, so that the interpreter does not complain at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _set_store(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        ctx.ensure_object(Session).store = value
+
+
+def _set_json(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001  # click's signature.
+    if value:
+        ctx.ensure_object(Session).as_json = True
+
+
+def _set_wait(ctx: click.Context, _: click.Parameter, value: timedelta | None) -> None:
+    if value is not None:
+        ctx.ensure_object(Session).wait = value
+
+
+def _common(envvar: str | None) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Return a decorator that adds ``--store``, ``--wait`` and ``--json``.
+
+    The variable is read for the program as a whole and not again for the command, or it would win over a ``--store``
+    that stands before the command's name.
+    """
+    as_json = click.option(
+        "--json", is_flag=True, expose_value=False, is_eager=True, callback=_set_json, help="Print JSON."
+    )
+    store = click.option(
+        "--store",
+        metavar="FILE",
+        envvar=envvar,
+        expose_value=False,
+        is_eager=True,
+        callback=_set_store,
+        help="The store's file.  [default: $RESEARCH_FSM_STORE, else research.db]",
+    )
+    wait = click.option(
+        "--wait",
+        type=DURATION,
+        expose_value=False,
+        is_eager=True,
+        callback=_set_wait,
+        help="How long to wait for a store that is busy.  [default: 30s]",
+    )
+    return lambda command: store(wait(as_json(command)))
+
+
+common_options = _common(None)
+"""Give a command ``--store``, ``--wait`` and ``--json``."""
+
+program_options = _common("RESEARCH_FSM_STORE")
+"""Give the program the same, to stand before the command's name."""

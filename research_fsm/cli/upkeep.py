@@ -1,0 +1,57 @@
+"""Operations: ``verify``, ``backup``, ``doctor``.
+
+Floor 6. Decides nothing.
+"""
+
+import click
+
+from research_fsm.cli import shapes
+from research_fsm.cli.exits import Exit
+from research_fsm.cli.session import Session, common_options
+
+__all__ = ["backup", "doctor", "verify"]
+
+
+@click.command()
+@common_options
+@click.pass_obj
+def verify(session: Session) -> Exit:
+    """Check that the whole log is intact and legal, and that the money adds up; exit code 1 if anything is not."""
+    from research_fsm import audit
+    from research_fsm.cli import rendering
+
+    with session.looking() as runs:
+        found = list(audit.verify(runs.store))
+    session.show([shapes.finding(one) for one in found], lambda: rendering.findings(found))
+    return Exit.FINDINGS if found else Exit.DONE
+
+
+@click.command()
+@click.argument("file")
+@common_options
+@click.pass_obj
+def backup(session: Session, file: str) -> Exit:
+    """Copy the store to the new FILE, as it is at one moment, while others go on using it."""
+    with session.looking_at_file() as store:
+        store.backup(file)
+    session.show({"store": session.store, "backup": file}, lambda: f"{session.store} is copied to {file}")
+    return Exit.DONE
+
+
+@click.command()
+@click.option("--pipeline", metavar="MODULE:FUNCTION", help="See whether this can be imported, too.")
+@common_options
+@click.pass_obj
+def doctor(session: Session, pipeline: str | None) -> Exit:
+    """Examine this machine and the store; exit code 1 for a problem, 7 if the store cannot be opened."""
+    from research_fsm.cli import examination, rendering
+
+    checks = examination.examine(session, pipeline)
+    session.show(
+        [{"check": one.name, "verdict": one.verdict, "words": one.words} for one in checks],
+        lambda: rendering.examination([(one.name, one.verdict, one.words) for one in checks]),
+    )
+    problems = [one for one in checks if one.verdict == "problem"]
+    if any(one.name == examination.STORE for one in problems):
+        return Exit.STORE_ERROR
+    return Exit.FINDINGS if problems else Exit.DONE
