@@ -124,6 +124,7 @@ def _looks_empty(path: str, wait: timedelta) -> bool:
 
 def _look(path: str, mode: str, wait: timedelta) -> bool:
     with closing(connect(path, mode, wait)) as connection:
+        connection.execute("BEGIN")
         return is_empty(connection, path)
 
 
@@ -134,8 +135,11 @@ def _prepare(connection: sqlite3.Connection, path: str, wait: timedelta) -> None
     # Deleted text is overwritten, not only unlinked; REPLACE fires the triggers of DELETE.
     for pragma in ("synchronous = FULL", "secure_delete = ON", "recursive_triggers = ON"):
         connection.execute(f"PRAGMA {pragma}")
+    connection.execute("BEGIN")
     is_empty(connection, path)
-    if needs_migration(connection):
+    outdated = needs_migration(connection)
+    connection.execute("ROLLBACK")
+    if outdated:
         migrate(connection, path)
     _use_write_ahead_log(connection, path, wait)
 

@@ -180,7 +180,7 @@ def _apply(connection: sqlite3.Connection) -> None:
 
 
 def is_empty(connection: sqlite3.Connection, path: str) -> bool:
-    """Return whether a database has no tables.
+    """Return whether a database has no tables, asked within a transaction.
 
     Raises:
         StoreForeign: It has another program's.
