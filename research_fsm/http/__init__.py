@@ -2,7 +2,7 @@
 
 Floor 6; needs the extra ``http`` (Starlette). ::
 
-    app = create_app(Runs(SqliteStore("research.db")))
+    app = create_app(Runs(SQLiteStore("research.db")))
 """
 
 from research_fsm.http.app import create_app
