@@ -1,0 +1,1 @@
+"""The audit: what verify finds, and where."""

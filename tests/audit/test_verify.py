@@ -1,0 +1,480 @@
+"""Every law finds what breaks it, names the place, and finds nothing in a log that the rules wrote."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from attrs import evolve
+
+from research_fsm import Profile, Runs, codec, transactions
+from research_fsm.account import EMPTY
+from research_fsm.account import fold as fold_account
+from research_fsm.audit import verify
+from research_fsm.events import (
+    AccountEvent,
+    AttemptArmed,
+    CallbackKind,
+    CallbackRefused,
+    CreditsCharged,
+    CreditsGranted,
+    CreditsHeld,
+    CreditsRefunded,
+    CreditsReleased,
+    CreditsRevoked,
+    FailReason,
+    HoldEnd,
+    Meta,
+    PersonAdded,
+    PersonErased,
+    PersonEvent,
+    PersonKind,
+    RollBackReason,
+    RunClaimed,
+    RunCompleted,
+    RunDispatched,
+    RunFailed,
+    RunRolledBack,
+    RunStarted,
+)
+from research_fsm.laws import STATEMENTS, Finding, stale_changes_nothing
+from research_fsm.person import fold as fold_person
+from research_fsm.person import nobody
+from research_fsm.storage import Query, QueueEntry, Reader, RecordedEvent, StreamWrite, UniqueKey, View, Write
+from research_fsm.stores.memory import MemoryStore
+from research_fsm.stores.sqlite import SQLiteStore
+from research_fsm.worker import Worker
+
+ADA = "00000000-0000-4000-8000-00000000ada0"
+BOB = "00000000-0000-4000-8000-00000000b0b0"
+RUN = "00000000-0000-4000-8000-000000000001"
+SECOND_RUN = "00000000-0000-4000-8000-000000000002"
+SALT, PROFILE = b"salt", b"{}"
+
+ADDED = PersonAdded("acme", PersonKind.USER, codec.digest(SALT, PROFILE))
+STARTED = RunStarted(RUN, 1, 1, inside=False, deadline=10, request=None)
+ARMED = AttemptArmed(1, 1, 5)
+DISPATCHED = RunDispatched(1, "x", 10)
+CLAIMED = RunClaimed(1, "x", 0, 10)
+GRANTED = CreditsGranted("welcome", 5)
+HELD = CreditsHeld(ADA, RUN, 1, 1)
+CHARGED = CreditsCharged(ADA, RUN, 1, 1)
+RELEASED = CreditsReleased(ADA, RUN, 1, 1)
+REFUNDED = CreditsRefunded(ADA, RUN, 1, 1)
+
+
+class ForgedLog:
+    """A log that wrong rules wrote: whole, hashed and folded, with whatever events the test wants.
+
+    Args:
+        people: Events by person.
+        accounts: Events by owner.
+        due: When recovery looks at people.
+        keys: Whether runs are found by their ids.
+        documents: Whether the documents are there.
+        entries: Entries of the embedded queue.
+    """
+
+    def __init__(
+        self,
+        people: dict[str, list[PersonEvent]],
+        accounts: dict[str, list[AccountEvent]],
+        *,
+        due: int | None = 1,
+        keys: bool = True,
+        documents: bool = True,
+        entries: tuple[QueueEntry, ...] = (),
+    ) -> None:
+        self.store = MemoryStore(lambda: 1)
+        streams = [self._life(person_id, events, due) for person_id, events in people.items()]
+        streams += [self._ledger(owner, events) for owner, events in accounts.items()]
+        runs = [
+            UniqueKey(transactions.run_key(event.run_id), transactions.person_stream(person_id))
+            for person_id, events in people.items()
+            for event in events
+            if isinstance(event, RunStarted)
+        ]
+        bodies = {
+            (transactions.person_stream(person_id), name): body
+            for person_id in people
+            for name, body in (("salt", SALT), ("profile", PROFILE))
+        }
+        write = Write(
+            answer=None,
+            streams=tuple(streams),
+            keys=tuple(runs) if keys else (),
+            documents=bodies if documents else {},
+            enqueued=entries,
+        )
+
+        def rule(_: View, __: int) -> Write[None]:
+            return write
+
+        self.store.transact(Query(), rule)
+
+    def broken(self) -> set[str]:
+        """Return the names of the laws that are broken."""
+        return {finding.law for finding in verify(self.store)}
+
+    def _life(self, person_id: str, events: list[PersonEvent], due: int | None) -> StreamWrite:
+        person = fold_person(nobody(person_id), ((event, 1) for event in events))
+        return StreamWrite(
+            stream=transactions.person_stream(person_id),
+            expected=0,
+            events=tuple(codec.encode_event(event, Meta()) for event in events),
+            state=codec.encode(person),
+            fold=codec.FOLD,
+            link=transactions.account_stream(person.owner),
+            tag=str(person.phase),
+            due=due,
+        )
+
+    def _ledger(self, owner: str, events: list[AccountEvent]) -> StreamWrite:
+        return StreamWrite(
+            stream=transactions.account_stream(owner),
+            expected=0,
+            events=tuple(codec.encode_event(event, Meta()) for event in events),
+            state=codec.encode(fold_account(EMPTY, events)),
+            fold=codec.FOLD,
+            link=None,
+            tag="account",
+            due=None,
+        )
+
+
+def forged(people: list[PersonEvent], account: list[AccountEvent], **more: Any) -> set[str]:  # noqa: ANN401  # Options.
+    """Return the laws that one person's and one account's events break."""
+    return ForgedLog({ADA: [ADDED, *people]}, {"acme": [GRANTED, *account]}, **more).broken()
+
+
+def test_a_log_that_the_rules_wrote_keeps_every_law() -> None:
+    """Nothing is found in a forged log that is legal, so that what the others find is what they forged."""
+    assert forged([STARTED, ARMED, DISPATCHED, CLAIMED], [HELD, CHARGED]) == set()
+
+
+FORGERIES: dict[str, tuple[str, list[PersonEvent], list[AccountEvent]]] = {
+    "complete without a run": ("legal", [RunCompleted(1, "x", 1, "d")], []),
+    "added twice": ("legal", [ADDED], []),
+    "a second run while one is open": (
+        "one_open_run",
+        [STARTED, RunStarted(SECOND_RUN, 2, 1, inside=False, deadline=10, request=None)],
+        [HELD, CreditsHeld(ADA, SECOND_RUN, 2, 1)],
+    ),
+    "a run number left out": (
+        "one_open_run",
+        [RunStarted(RUN, 3, 1, inside=False, deadline=10, request=None)],
+        [CreditsHeld(ADA, RUN, 3, 1)],
+    ),
+    "an old run's outcome": ("one_open_run", [STARTED, RunClaimed(7, "x", 0, 10)], [HELD]),
+    "completed by another than claimed": (
+        "stale_changes_nothing",
+        [STARTED, DISPATCHED, CLAIMED, RunCompleted(1, "y", 1, codec.digest(SALT, PROFILE))],
+        [HELD, CHARGED],
+    ),
+    "failed by another than claimed": (
+        "stale_changes_nothing",
+        [STARTED, DISPATCHED, CLAIMED, RunFailed(1, "y", FailReason.WORKER_REPORTED, None, HoldEnd.KEPT)],
+        [HELD, CHARGED],
+    ),
+    "taken over from an engine run": (
+        "stale_changes_nothing",
+        [STARTED, DISPATCHED, CLAIMED, RunClaimed(1, f"{RUN}:2", 2, 10)],
+        [HELD, CHARGED],
+    ),
+    "charged and rolled back": (
+        "charged_if_executed",
+        [STARTED, DISPATCHED, RunRolledBack(1, RollBackReason.DISPATCH_DEADLINE)],
+        [HELD, CHARGED],
+    ),
+    "never claimed and kept": (
+        "charged_if_executed",
+        [STARTED, DISPATCHED, RunFailed(1, None, FailReason.RUN_DEADLINE, None, HoldEnd.KEPT)],
+        [HELD, CHARGED],
+    ),
+    "claimed and refunded": (
+        "charged_if_executed",
+        [STARTED, DISPATCHED, CLAIMED, RunFailed(1, None, FailReason.RUN_DEADLINE, None, HoldEnd.REFUNDED)],
+        [HELD, CHARGED, REFUNDED],
+    ),
+    "refunded before a charge": (
+        "charged_if_executed",
+        [STARTED, RunFailed(1, None, FailReason.QUEUE_DEADLINE, None, HoldEnd.REFUNDED)],
+        [HELD, REFUNDED],
+    ),
+    "released after a charge": (
+        "charged_if_executed",
+        [STARTED, DISPATCHED, RunFailed(1, None, FailReason.QUEUE_DEADLINE, None, HoldEnd.RELEASED)],
+        [HELD, CHARGED, RELEASED],
+    ),
+    "erased without a word on the hold": ("charged_if_executed", [STARTED, PersonErased(None)], [HELD]),
+    "refused while an attempt is open": (
+        "refusal_is_proof",
+        [STARTED, ARMED, RunRolledBack(1, RollBackReason.REFUSED)],
+        [HELD, RELEASED],
+    ),
+    "an attempt number left out": ("refusal_is_proof", [STARTED, AttemptArmed(1, 2, 5)], [HELD]),
+    "a report version left out": (
+        "reports_count_up",
+        [STARTED, DISPATCHED, CLAIMED, RunCompleted(1, "x", 2, "d")],
+        [HELD, CHARGED],
+    ),
+    "more spent than granted": ("never_overdrawn", [], [CreditsHeld(ADA, RUN, 1, 9)]),
+    "charged without a hold": ("one_hold_per_run", [], [CHARGED]),
+    "held twice": ("one_hold_per_run", [STARTED], [HELD, HELD]),
+    "held while the last one is": ("one_hold_per_run", [STARTED], [HELD, CreditsHeld(ADA, SECOND_RUN, 2, 1)]),
+    "charged twice": ("one_hold_per_run", [STARTED, DISPATCHED], [HELD, CHARGED, CHARGED]),
+    "refunded without a charge": ("one_hold_per_run", [STARTED], [HELD, REFUNDED]),
+    "over and still held": ("one_hold_per_run", [STARTED, PersonErased(None)], [HELD]),
+    "a hold that the account does not show": ("credits_follow_runs", [STARTED], []),
+    "a hold that no run calls for": ("credits_follow_runs", [], [HELD]),
+    "a hold of another amount": ("credits_follow_runs", [STARTED], [CreditsHeld(ADA, RUN, 1, 2)]),
+    "granted twice": ("grants_count_once", [], [GRANTED]),
+    "revoked without a grant": ("grants_count_once", [], [CreditsRevoked("other", 1)]),
+    "revoked twice": (
+        "grants_count_once",
+        [],
+        [CreditsGranted("more", 20), CreditsRevoked("welcome", 5), CreditsRevoked("welcome", 5)],
+    ),
+    "revoked in part": ("grants_count_once", [], [CreditsRevoked("welcome", 2)]),
+    "one request key, two runs": (
+        "keys_are_kept",
+        [
+            RunStarted(RUN, 1, 1, inside=False, deadline=10, request="k"),
+            RunRolledBack(1, RollBackReason.DISPATCH_DEADLINE),
+            RunStarted(SECOND_RUN, 2, 1, inside=False, deadline=10, request="k"),
+        ],
+        [HELD, RELEASED, CreditsHeld(ADA, SECOND_RUN, 2, 1)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_a_forged_history_breaks_the_law_it_is_made_to_break(name: str) -> None:
+    """Each forgery is an event, or its absence, that a wrong rule would write; the log is hashed and folded."""
+    law, people, account = FORGERIES[name]
+    assert law in forged(people, account)
+
+
+def test_another_owners_credits_are_found() -> None:
+    """Two people whose runs are paid by each other's owners add up in sum, and are found all the same."""
+    bob = PersonAdded("bond", PersonKind.USER, codec.digest(SALT, PROFILE))
+    bobs_run = RunStarted(SECOND_RUN, 1, 1, inside=False, deadline=10, request=None)
+    log = ForgedLog(
+        {ADA: [ADDED, STARTED], BOB: [bob, bobs_run]},
+        {"acme": [GRANTED, CreditsHeld(BOB, SECOND_RUN, 1, 1)], "bond": [GRANTED, HELD]},
+    )
+    assert "credits_follow_runs" in log.broken()
+
+
+def test_a_refused_callback_that_changes_the_person_is_found() -> None:
+    """The law looks at the states on both sides of the event, so that a wrong fold is found, too."""
+    before = fold_person(nobody(ADA), [(ADDED, 1), (STARTED, 1)])
+    refused = CallbackRefused(1, CallbackKind.CLAIM, "y")
+    assert stale_changes_nothing(before, refused, before) is None
+    assert stale_changes_nothing(before, refused, evolve(before, reports=1)) is not None
+
+
+def test_who_is_running_and_forgotten_is_found() -> None:
+    """A running person without a time at which recovery looks would stay running for ever."""
+    assert forged([STARTED], [HELD], due=None) == {"way_out"}
+
+
+def test_a_queued_run_without_an_entry_is_found() -> None:
+    """A run of the embedded queue that has no entry would never meet a worker."""
+    queued: list[PersonEvent] = [
+        RunStarted(RUN, 1, 1, inside=True, deadline=None, request=None),
+        RunDispatched(1, None, None),
+    ]
+    assert forged(queued, [HELD, CHARGED]) == {"way_out"}
+    assert forged(queued, [HELD, CHARGED], entries=(QueueEntry(RUN, f"person:{ADA}"),)) == set()
+
+
+def test_an_entry_of_no_run_is_found() -> None:
+    """An entry that leads to nobody who waits would be handed to workers."""
+    assert forged([], [], entries=(QueueEntry(RUN, f"person:{ADA}"),)) == {"way_out"}
+
+
+def test_a_run_that_its_id_does_not_find_is_found() -> None:
+    """Without its unique key a run's callbacks would be answered "not found"."""
+    assert forged([STARTED], [HELD], keys=False) == {"keys_are_kept"}
+
+
+def test_missing_documents_are_found() -> None:
+    """A profile that is gone without an erasure is a loss."""
+    assert forged([], [], documents=False) == {"documents_match"}
+
+
+def test_documents_left_behind_by_an_erasure_are_found() -> None:
+    """An erased person has no documents."""
+    assert forged([PersonErased(None)], []) == {"documents_match"}
+
+
+# --- a real log, edited by hand ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """A file with a finished run, a failed one, a waiting one and an erased person."""
+    path = tmp_path / "research.db"
+
+    def pipeline(request: object) -> dict[str, object]:
+        if "fail" in repr(getattr(request, "profile", "")):
+            raise ValueError("as asked")
+        return {"found": "much"}
+
+    with SQLiteStore(path) as store:
+        runs = Runs(store)
+        runs.grant("acme", 5, grant_id="welcome")
+        for company in ("done", "fail", "erase"):
+            person = runs.add("acme", Profile(first_name="A", last_name="B", company=company)).accepted()
+            runs.start(person.person_id).accepted()
+            assert Worker(runs, pipeline).run_once()
+        runs.erase(person.person_id).accepted()
+        waiting = runs.add("acme", Profile(first_name="A", last_name="B", company="wait")).accepted()
+        runs.start(waiting.person_id).accepted()
+    return path
+
+
+def findings(path: Path) -> list[Finding]:
+    """Verify a file."""
+    with SQLiteStore(path) as store:
+        return list(verify(store))
+
+
+@pytest.fixture
+def by_hand(log: Path) -> Callable[..., None]:
+    """Run SQL on the file, past the triggers that stop mistakes."""
+
+    def execute(*statements: str) -> None:
+        connection = sqlite3.connect(log)
+        for name in ("events_no_update", "events_no_delete", "events_no_replace"):
+            connection.execute(f"DROP TRIGGER IF EXISTS {name}")
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+        connection.close()
+
+    return execute
+
+
+def test_a_log_of_real_runs_is_whole(log: Path) -> None:
+    """Nothing is found in what the library wrote."""
+    assert findings(log) == []
+
+
+EDITS: dict[str, tuple[str, set[tuple[str, int | None]]]] = {
+    "a byte of an event": (
+        "UPDATE events SET data = replace(data, '\"amount\":5', '\"amount\":6') WHERE type = 'CreditsGranted'",
+        {("chained", 1)},
+    ),
+    "who did it": ("UPDATE events SET meta = replace(meta, 'null', '\"x\"') WHERE position = 1", {("chained", 1)}),
+    "when it was": ("UPDATE events SET at = at + 1 WHERE stream = 'account:acme' AND version = 2", {("chained", 2)}),
+    "a row deleted": (
+        "DELETE FROM events WHERE stream = 'account:acme' AND version = 3",
+        {("gapless", 4), ("chained", 4), ("credits_follow_runs", None)},
+    ),
+    "the last row of a stream cut off": (
+        "DELETE FROM events WHERE position = (SELECT max(position) FROM events WHERE stream = 'account:acme')",
+        {("heads_are_folds", None)},
+    ),
+    "an unknown event": (
+        "UPDATE events SET type = 'CreditsInvented' WHERE stream = 'account:acme' AND version = 1",
+        {("readable", 1), ("chained", 1)},
+    ),
+    "spaces in the data": (
+        "UPDATE events SET data = replace(data, ':', ': ') WHERE stream = 'account:acme' AND version = 1",
+        {("readable", 1), ("chained", 1)},
+    ),
+    "a head's state": (
+        "UPDATE heads SET state = replace(state, '\"granted\":5', '\"granted\":9') WHERE stream = 'account:acme'",
+        {("heads_are_folds", None)},
+    ),
+    "a head's version": (
+        "UPDATE heads SET version = version + 1 WHERE stream = 'account:acme'",
+        {("heads_are_folds", None)},
+    ),
+    "a head deleted": ("DELETE FROM heads WHERE stream = 'account:acme'", {("heads_are_folds", None)}),
+    "a head of nobody": (
+        "INSERT INTO heads SELECT 'account:ghost', version, hash, fold, state, link, tag, due, first"
+        " FROM heads LIMIT 1",
+        {("heads_are_folds", None)},
+    ),
+    "a head's tag": ("UPDATE heads SET tag = 'idle' WHERE tag = 'complete'", {("heads_are_folds", None)}),
+    "a head's owner": ("UPDATE heads SET link = 'account:other' WHERE tag = 'complete'", {("heads_are_folds", None)}),
+    "a report": (
+        "UPDATE documents SET body = replace(body, 'much', 'little') WHERE name = 'report:1'",
+        {("documents_match", 5)},
+    ),
+    "a profile deleted": (
+        "DELETE FROM documents WHERE name = 'profile' AND stream IN (SELECT stream FROM heads WHERE tag = 'complete')",
+        {("documents_match", 1)},
+    ),
+    "the queue emptied": ("DELETE FROM queue", {("way_out", None)}),
+    "a run's key deleted": (
+        "DELETE FROM unique_keys WHERE key LIKE 'run:%'"
+        " AND stream IN (SELECT stream FROM heads WHERE tag = 'complete')",
+        {("keys_are_kept", 2)},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_by_hand_is_found_where_it_was_made(name: str, log: Path, by_hand: Callable[..., None]) -> None:
+    """The finding names the law, and the version of the stream that was edited."""
+    statement, places = EDITS[name]
+    by_hand(statement)
+    found = {(finding.law, finding.version) for finding in findings(log)}
+    assert places <= found
+
+
+def test_two_rows_swapped_are_found(log: Path, by_hand: Callable[..., None]) -> None:
+    """The order of positions is part of what is checked, not only the versions."""
+    by_hand(
+        "CREATE TEMP TABLE swapped AS SELECT min(position) AS a, max(position) AS b FROM events"
+        " WHERE stream = 'account:acme' AND version IN (2, 3)",
+        "UPDATE events SET position = 1000000 WHERE position = (SELECT a FROM swapped)",
+        "UPDATE events SET position = (SELECT a FROM swapped) WHERE position = (SELECT b FROM swapped)",
+        "UPDATE events SET position = (SELECT b FROM swapped) WHERE position = 1000000",
+    )
+    places = {(finding.law, finding.stream, finding.version) for finding in findings(log)}
+    assert ("gapless", "account:acme", 3) in places
+    assert ("gapless", "account:acme", 2) in places
+
+
+def test_every_law_has_something_that_breaks_it() -> None:
+    """No law stands in the list that no forgery or edit here would be found by."""
+    tried = {law for law, _, _ in FORGERIES.values()} | {law for _, places in EDITS.values() for law, _ in places}
+    assert tried == set(STATEMENTS)
+
+
+class _WrittenMeanwhile:
+    """A reader during whose reading somebody writes."""
+
+    def __init__(self, reader: Reader, write: Callable[[], object]) -> None:
+        self._reader = reader
+        self._write = write
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._reader, name)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Reader]:
+        """Open the reader's snapshot, written beside like the reader."""
+        with self._reader.snapshot() as frozen:
+            yield cast(Reader, _WrittenMeanwhile(frozen, self._write))
+
+    def events(self, stream: str | None = None, *, after: int = 0) -> Iterator[RecordedEvent]:
+        """Yield the events; once they are read, somebody writes."""
+        yield from self._reader.events(stream, after=after)
+        self._write()
+
+
+def test_verify_sees_one_point_in_time(log: Path) -> None:
+    """A log that is written to while it is read is judged as it was when the reading began."""
+    with SQLiteStore(log) as store:
+        runs = Runs(store)
+        written = cast(Reader, _WrittenMeanwhile(store, lambda: runs.grant("acme", 1)))
+        assert list(verify(written)) == []
+        assert runs.balance("acme").granted == 6
