@@ -397,8 +397,10 @@ EDITS: dict[str, tuple[str, set[tuple[str, int | None]]]] = {
     ),
     "a head deleted": ("DELETE FROM heads WHERE stream = 'account:acme'", {("heads_are_folds", None)}),
     "a head of nobody": (
-        "INSERT INTO heads SELECT 'account:ghost', version, hash, fold, state, link, tag, due, first"
-        " FROM heads LIMIT 1",
+        (
+            "INSERT INTO heads SELECT 'account:ghost', version, hash, fold, state, link, tag, due, first"
+            " FROM heads LIMIT 1"
+        ),
         {("heads_are_folds", None)},
     ),
     "a head's tag": ("UPDATE heads SET tag = 'idle' WHERE tag = 'complete'", {("heads_are_folds", None)}),
@@ -413,8 +415,10 @@ EDITS: dict[str, tuple[str, set[tuple[str, int | None]]]] = {
     ),
     "the queue emptied": ("DELETE FROM queue", {("way_out", None)}),
     "a run's key deleted": (
-        "DELETE FROM unique_keys WHERE key LIKE 'run:%'"
-        " AND stream IN (SELECT stream FROM heads WHERE tag = 'complete')",
+        (
+            "DELETE FROM unique_keys WHERE key LIKE 'run:%'"
+            " AND stream IN (SELECT stream FROM heads WHERE tag = 'complete')"
+        ),
         {("keys_are_kept", 2)},
     ),
 }
