@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable
 from enum import StrEnum
+from typing import TypeVar
 
 from attrs import Attribute, field, frozen, validators
 
@@ -34,8 +35,11 @@ __all__ = [
     "StartRun",
     "TakeEntry",
     "checked_id",
+    "checked_member",
     "checked_uuid",
 ]
+
+E = TypeVar("E", bound=StrEnum)
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _LONGEST_ID = 255
@@ -76,6 +80,23 @@ def _opaque(_: object, attribute: "Attribute[str]", value: object) -> None:
     checked_id(attribute.name, value)
 
 
+def checked_member(name: str, of: type[StrEnum], value: object) -> None:
+    """Hold a value against a fixed list. The rules compare by identity, so a plain string would be taken for another.
+
+    Raises:
+        InvalidInput: It is no member.
+    """
+    if not isinstance(value, of):
+        raise InvalidInput(name, f"must be a {of.__name__} ({', '.join(of)}), not {str(value)[:100]!r}")
+
+
+def _member(of: type[E]) -> "Callable[[object, Attribute[E], object], None]":
+    def check(_: object, attribute: "Attribute[E]", value: object) -> None:
+        checked_member(attribute.name, of, value)
+
+    return check
+
+
 def _whole(highest: int) -> "Callable[[object, Attribute[int], object], None]":
     def check(_: object, attribute: "Attribute[int]", value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= highest:
@@ -111,7 +132,7 @@ class AddPerson:
 
     person_id: str = field(validator=_uuid)
     owner: str = field(validator=_opaque)
-    kind: PersonKind
+    kind: PersonKind = field(validator=_member(PersonKind))
     profile: bytes = field(validator=_document, repr=False)
     linkedin_url: str | None = field(default=None, repr=False)
     salt: str = field(repr=False)
@@ -131,7 +152,7 @@ class MarkStale:
 
     person_id: str = field(validator=_uuid)
     owner: str | None = field(default=None, validator=_OPTIONAL)
-    reason: StaleReason = StaleReason.REQUESTED
+    reason: StaleReason = field(default=StaleReason.REQUESTED, validator=_member(StaleReason))
     actor: str | None = field(default=None, validator=_OPTIONAL)
 
 
@@ -228,7 +249,7 @@ class RecordAnswer:
     run_id: str = field(validator=_uuid)
     run_no: int
     attempt: int
-    result: AttemptResult
+    result: AttemptResult = field(validator=_member(AttemptResult))
     external_id: str | None = None
     reason: str
     retry_at: int | None = None
@@ -278,7 +299,7 @@ class FailRun:
     run_id: str = field(validator=_uuid)
     run_no: int = field(validator=_whole(_HIGHEST_RUN_NO))
     external_id: str = field(validator=_opaque)
-    reason: FailReason = FailReason.WORKER_REPORTED
+    reason: FailReason = field(default=FailReason.WORKER_REPORTED, validator=_member(FailReason))
     detail: bytes | None = field(default=None, validator=validators.optional(_document), repr=False)
     actor: str | None = field(default=None, validator=_OPTIONAL)
 
@@ -302,7 +323,7 @@ class Sighting:
     """
 
     external_id: str = field(validator=_opaque)
-    state: SightingState
+    state: SightingState = field(validator=_member(SightingState))
     report: bytes | None = field(default=None, validator=validators.optional(_document), repr=False)
 
 

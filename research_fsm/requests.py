@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from attrs import Attribute, field, frozen
 
-from research_fsm.commands import Sighting, checked_id
+from research_fsm.commands import Sighting, checked_id, checked_member
 from research_fsm.errors import InvalidInput
 from research_fsm.events import AttemptResult, PersonKind
 from research_fsm.storage import Query, Rule, View
@@ -87,6 +87,7 @@ class AttemptOutcome:
 
     def __attrs_post_init__(self) -> None:
         """Hold the engine run against the result."""
+        checked_member("result", AttemptResult, self.result)
         if (self.result is AttemptResult.ACCEPTED) != (self.external_id is not None):
             raise InvalidInput("external_id", "names the engine run if, and only if, the attempt was accepted")
         if self.external_id is not None:
