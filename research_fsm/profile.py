@@ -4,6 +4,7 @@ Floor 0. A profile is personal data: it is stored as a document, never in an eve
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from urllib.parse import quote, unquote, urlsplit
 
@@ -14,13 +15,15 @@ from research_fsm.errors import InvalidInput
 __all__ = ["Profile", "normal_linkedin_url"]
 
 _LONGEST = 500
-_SLUG = re.compile(r"[\w\-.~]{1,200}")
+_LONGEST_SLUG = 200
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
 def normal_linkedin_url(url: str) -> str:
     """Return a profile's address in the one form that is compared: ``https://www.linkedin.com/in/<slug>``.
 
-    Scheme, host, language sub-domain, letter case, query, fragment and what follows the slug do not matter.
+    Scheme, host, language sub-domain, letter case, query, fragment and what follows the slug do not matter, and
+    neither does whether a letter and its accent are one character or two.
 
     Args:
         url: The address as somebody typed it; the scheme may be missing.
@@ -30,8 +33,10 @@ def normal_linkedin_url(url: str) -> str:
     """
     wrong = InvalidInput("linkedin_url", f"must look like https://www.linkedin.com/in/<name>, not {url[:100]!r}")
     text = url.strip()
+    if not text.isprintable():  # The parser of the standard library would drop a line break in silence.
+        raise wrong
     try:
-        parts = urlsplit(text if "://" in text else f"https://{text}")
+        parts = urlsplit(text if _SCHEME.match(text) else f"https://{text}")
         host = parts.hostname or ""
     except ValueError:
         raise wrong from None
@@ -40,10 +45,16 @@ def normal_linkedin_url(url: str) -> str:
     segments = [segment for segment in parts.path.split("/") if segment]
     if len(segments) < 2 or segments[0].lower() != "in":  # noqa: PLR2004  # "in" and the slug.
         raise wrong
-    slug = unquote(segments[1], errors="replace").lower()
-    if not _SLUG.fullmatch(slug):
+    slug = unicodedata.normalize("NFC", unquote(segments[1], errors="replace").lower())
+    if not _is_slug(slug):
         raise wrong
     return f"https://www.linkedin.com/in/{quote(slug, safe='')}"
+
+
+def _is_slug(text: str) -> bool:
+    """Tell whether this can be a profile's name: letters and digits of any script with their marks, hyphens, dots."""
+    known = (character in "-._~" or unicodedata.category(character)[0] in "LMN" for character in text)
+    return text.strip(".") != "" and len(text) <= _LONGEST_SLUG and all(known)
 
 
 def _text(_: object, attribute: "Attribute[str | None]", value: object) -> None:
