@@ -1,6 +1,7 @@
 """Everything this library raises, under one root. The domain's answers of "no" are values: see `outcomes`.
 
-Floor 0. Facts are fields, messages name them, and each docstring says what the caller should do.
+Floor 0. Facts are fields, messages name them, and each docstring says what the caller should do. What an error is made
+with are its `args`, so that it can be pickled and raised again in another process.
 """
 
 __all__ = [
@@ -38,7 +39,10 @@ class InvalidInput(ResearchError, ValueError):
     def __init__(self, field: str, problem: str) -> None:
         self.field = field
         self.problem = problem
-        super().__init__(f"{field}: {problem}")
+        super().__init__(field, problem)
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.problem}"
 
 
 class RefusedError(ResearchError):
@@ -50,7 +54,7 @@ class RefusedError(ResearchError):
 
     def __init__(self, refusal: object) -> None:
         self.refusal = refusal
-        super().__init__(str(refusal))
+        super().__init__(refusal)
 
 
 class LifecycleError(ResearchError):
@@ -68,7 +72,10 @@ class LogUnreadable(ResearchError):
     def __init__(self, what: str, problem: str) -> None:
         self.what = what
         self.problem = problem
-        super().__init__(f"{what}: {problem}")
+        super().__init__(what, problem)
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.problem}"
 
 
 class StoreError(ResearchError):
@@ -82,7 +89,10 @@ class StoreError(ResearchError):
     def __init__(self, where: str, problem: str) -> None:
         self.where = where
         self.problem = problem
-        super().__init__(f"{where}: {problem}")
+        super().__init__(where, problem)
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.problem}"
 
 
 class StoreBusy(StoreError):
