@@ -5,7 +5,7 @@ that come after them are quick.
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import frozen
 
@@ -17,6 +17,7 @@ from research_fsm.lifecycle import Status
 __all__ = ["crash"]
 
 _WORKERS = 2
+_EARLY = 2
 _SLOW_SECONDS = 60.0
 _QUICK_SECONDS = 0.3
 _PATIENCE_SECONDS = 20.0
@@ -32,12 +33,12 @@ class _Fallen:
     Args:
         answered: The people whose callers had been told 200.
         in_file: Those of them whose run is in the file.
-        hit: The people whose run was at work.
+        hit: The people whose run was at work, with its deliveries until then.
     """
 
     answered: list[Guest]
     in_file: list[Guest]
-    hit: list[Guest]
+    hit: dict[Guest, int]
 
 
 def crash(stage: Stage, server: Server, running: Guest, guests: Sequence[Guest]) -> None:
@@ -47,10 +48,10 @@ def crash(stage: Stage, server: Server, running: Guest, guests: Sequence[Guest])
         stage: What the acts share.
         server: The server of the first act.
         running: The person of the first act, who waits for a worker.
-        guests: People to start: the first half is queued before the kill, the others are asked for while it happens.
+        guests: People to start: a few are queued before the kill, the others are asked for while it happens.
     """
     screen = stage.screen
-    screen.act(3, "kill -9")
+    screen.act("3  kill -9 in the middle of things")
     everybody = [running, *guests]
     workers = [stage.work(f"worker-{number}", seconds=_SLOW_SECONDS) for number in range(1, _WORKERS + 1)]
     fallen = _killed(stage, server, workers, everybody)
@@ -59,7 +60,7 @@ def crash(stage: Stage, server: Server, running: Guest, guests: Sequence[Guest])
     screen.say("")
     stage.check("killed_at_work", _WORKERS, len(fallen.hit))
     stage.check("nothing_was_lost", _names(fallen.answered), _names(fallen.in_file))
-    screen.say("\nThe same two commands start them again. Every caller asks again with the same Idempotency-Key:\n")
+    screen.say("\nThey are started again, and every caller asks again with the same Idempotency-Key:\n")
     for number in range(1, _WORKERS + 1):
         stage.work(f"worker-{number}-again", seconds=_QUICK_SECONDS)
     again = stage.serve("server-again")
@@ -72,7 +73,7 @@ def crash(stage: Stage, server: Server, running: Guest, guests: Sequence[Guest])
 def _killed(stage: Stage, server: Server, workers: Sequence[Child], everybody: Sequence[Guest]) -> _Fallen:
     """Queue runs, wait until both workers are at work, and kill them and the server while more callers ask."""
     guests = everybody[1:]
-    early, late = guests[: len(guests) // 2], guests[len(guests) // 2 :]
+    early, late = guests[:_EARLY], guests[_EARLY:]
     told = {guest: server.ask("POST", start_path(guest), key=_key(guest))[0] for guest in early}
     for worker in workers:
         until(
@@ -83,32 +84,45 @@ def _killed(stage: Stage, server: Server, workers: Sequence[Child], everybody: S
         )
     stage.screen.say(
         f"{_WORKERS} workers, {len(early)} more runs are queued. While {len(late)} more callers ask, "
-        f"kill -9 hits the server (process {server.child.popen.pid})\n"
+        f"kill -9 hits the server (process {server.child.popen.pid}) "
         f"and the workers (processes {', '.join(str(worker.popen.pid) for worker in workers)})."
     )
-    callers = [threading.Thread(target=_ask, args=(server, guest, told), daemon=True) for guest in late]
+    _ask_and_kill(server, workers, late, told)
+    answered = [guest for guest in guests if told.get(guest) == _OK]
+    in_file = [guest for guest in guests if _count(stage, guest, "RunStarted")]
+    stage.screen.say(
+        f"{len(answered)} callers had been answered, {len(guests) - len(answered)} never were; "
+        f"{len(in_file)} of their runs are in the file."
+    )
+    hit = {guest: _count(stage, guest, "RunClaimed") for guest in everybody if _at_work(stage, guest)}
+    return _Fallen(answered, [guest for guest in in_file if guest in answered], hit)
+
+
+def _ask_and_kill(server: Server, workers: Sequence[Child], late: Sequence[Guest], told: dict[Guest, int]) -> None:
+    """Let callers ask, all at once, and kill everything as soon as the first of them is answered."""
+    first, line = threading.Event(), threading.Barrier(len(late))
+
+    def ask(guest: Guest) -> None:
+        line.wait()
+        told[guest] = server.ask("POST", start_path(guest), key=_key(guest))[0]
+        first.set()
+
+    callers = [threading.Thread(target=ask, args=(guest,), daemon=True) for guest in late]
     for caller in callers:
         caller.start()
+    first.wait(_PATIENCE_SECONDS)
     for child in (server.child, *workers):
         child.kill()
     for caller in callers:
         caller.join(_PATIENCE_SECONDS)
-    answered = [guest for guest in guests if told.get(guest) == _OK]
-    stage.screen.say(f"{len(answered)} callers had been answered, {len(guests) - len(answered)} never were.")
-    in_file = [guest for guest in answered if _count(stage, guest, "RunStarted")]
-    return _Fallen(answered, in_file, [guest for guest in everybody if _at_work(stage, guest)])
-
-
-def _ask(server: Server, guest: Guest, told: dict[Guest, int]) -> None:
-    told[guest] = server.ask("POST", start_path(guest), key=_key(guest))[0]
 
 
 def _settled(stage: Stage, server: Server, everybody: Sequence[Guest]) -> None:
     """Show how they settle."""
-    with stage.screen.changing(_COLUMNS) as table:
+    with stage.screen.changing(_COLUMNS) as show:
 
         def look() -> bool:
-            table.show(_rows(stage, everybody))
+            show(_rows(stage, everybody))
             return all(stage.person(guest).status is not Status.RUNNING for guest in everybody)
 
         until("every run should settle", look, seconds=_PATIENCE_SECONDS, child=server.child)
@@ -120,7 +134,7 @@ def _check_what_became_of_them(
     stage.check("same_key_same_answer", dict.fromkeys(told, _OK), dict(told))
     statuses = {guest.name: str(stage.person(guest).status) for guest in everybody}
     stage.check("all_settled", {guest.name: "complete" for guest in everybody}, statuses)
-    again = [guest for guest in fallen.hit if _count(stage, guest, "RunClaimed") > 1]
+    again = [guest for guest, before in fallen.hit.items() if _count(stage, guest, "RunClaimed") > before]
     stage.check("taken_over", _names(fallen.hit), _names(again))
     once = {"RunStarted": 1, "CreditsHeld": 1, "CreditsCharged": 1}
     odd = {}
@@ -160,7 +174,7 @@ def _count(stage: Stage, guest: Guest, name: str) -> int:
     return [found for found, _ in recount.events_of(stage.path, guest.person_id)].count(name)
 
 
-def _names(guests: Sequence[Guest]) -> list[str]:
+def _names(guests: Iterable[Guest]) -> list[str]:
     return [guest.name for guest in guests]
 
 

@@ -18,7 +18,7 @@ def explain(stage: Stage, guest: Guest) -> None:
         guest: The person whose history is shown.
     """
     screen = stage.screen
-    screen.act(4, "The log proves it")
+    screen.act("4  The log proves it")
     screen.say(f"The history of {guest.name}, whom 64 callers wanted, and whose worker was killed:\n")
     screen.timeline(timeline.lines(stage.runs.history(guest.person_id)))
     screen.say("\nEvery law that `research-fsm verify` holds a log against:\n")

@@ -8,7 +8,6 @@ import queue
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 from research_fsm.demo import recount
@@ -20,6 +19,7 @@ __all__ = ["race"]
 _PROCESSES = 4
 _CALLERS = 16
 _SECONDS = 15.0
+_START_SECONDS = 0.1  # From the word to the instant, so that the word reaches every process in time.
 _WHY = {
     "200 success": "won: queued, and the one credit is spent",
     "409 already_running": "the person is running already: nothing is queued, nothing is charged",
@@ -37,7 +37,7 @@ def race(stage: Stage, guest: Guest) -> Server:
         The server, still listening.
     """
     screen = stage.screen
-    screen.act(1, f"{_PROCESSES * _CALLERS} callers, one person")
+    screen.act(f"1  {_PROCESSES * _CALLERS} callers, one person")
     before = stage.available
     heard: Heard = queue.SimpleQueue()
     program = (sys.executable, "-m", "research_fsm.demo.caller")
@@ -45,8 +45,11 @@ def race(stage: Stage, guest: Guest) -> Server:
     server = stage.serve("server")
     screen.say(
         f"{len(stage.guests)} people, {before} credits. A server listens on http://127.0.0.1:{server.port} "
-        f"(process {server.child.popen.pid}).\n{_PROCESSES} client processes with {_CALLERS} callers each "
-        f"ask it to research {guest.name}, at the same instant:"
+        f"(process {server.child.popen.pid})."
+    )
+    screen.say(
+        f"{_PROCESSES} client processes with {_CALLERS} callers each ask it to research {guest.name}, "
+        "at the same instant:"
     )
     answers = _fired(stage, server, clients, heard, start_path(guest))
     counts = Counter(f"{answer['status']} {answer['code'] or 'success'}" for answer in answers)
@@ -70,25 +73,30 @@ def _fired(stage: Stage, server: Server, clients: list[Child], heard: Heard, pat
         order = {"host": "127.0.0.1", "port": server.port, "path": path, "token": server.token, "callers": _CALLERS}
         client.send(json.dumps(order))
     deadline = time.monotonic() + _SECONDS
-    for client, line in _next(heard, len(clients), deadline):
+    for _ in clients:
+        client, line = _next(heard, deadline)
         if line != "ready":
             raise DemoFailed(f"{client.name} is not ready, it said {line!r}\n{client.output()}")
+    waiting = {client.popen.pid: _CALLERS for client in clients}
     answers: list[dict[str, Any]] = []
-    with stage.screen.race({client.popen.pid: _CALLERS for client in clients}) as board:
+    with stage.screen.race(waiting) as show:
+        instant = time.time() + _START_SECONDS
         for client in clients:
-            client.send("go")
-        for client, line in _next(heard, len(clients) * _CALLERS, deadline):
-            if line is None:
+            client.send(repr(instant))
+        while any(waiting.values()):
+            client, line = _next(heard, deadline)
+            if line is not None:
+                waiting[client.popen.pid] -= 1
+                answers.append(json.loads(line))
+                show(client.popen.pid, answers[-1])
+            elif waiting[client.popen.pid]:
                 raise DemoFailed(f"{client.name} ended before all of its callers were answered\n{client.output()}")
-            answers.append(json.loads(line))
-            board.answered(client.popen.pid, answers[-1])
     return answers
 
 
-def _next(heard: Heard, count: int, deadline: float) -> Iterator[tuple[Child, str | None]]:
-    """Yield so many lines of the clients, as they come."""
-    for number in range(count):
-        try:
-            yield heard.get(timeout=max(0.0, deadline - time.monotonic()))
-        except queue.Empty:
-            raise DemoFailed(f"{number} of {count} answers came within {_SECONDS:g} s") from None
+def _next(heard: Heard, deadline: float) -> tuple[Child, str | None]:
+    """Return the next line of a client."""
+    try:
+        return heard.get(timeout=max(0.0, deadline - time.monotonic()))
+    except queue.Empty:
+        raise DemoFailed(f"not every caller was answered within {_SECONDS:g} s") from None

@@ -45,7 +45,7 @@ def refuse(stage: Stage, guest: Guest) -> None:
         guest: The person.
     """
     screen = stage.screen
-    screen.act(2, "An engine that says no")
+    screen.act("2  An engine that says no")
     screen.say(f"An outside engine is asked to research {guest.name}, and answers HTTP 422.")
     before = stage.runs.balance(OWNER)
     engine = _Refusing(stage.runs)

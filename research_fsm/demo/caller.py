@@ -2,7 +2,7 @@
 
 A program of its own, ``python -m research_fsm.demo.caller``. Speaks HTTP by the standard library alone and knows
 nothing of this library. It reads one line of JSON from standard input, says ``ready`` once every connection is open,
-waits for a second line, and prints one line of JSON per answer, as it comes in.
+waits for a second line, which says at what time to fire, and prints one line of JSON per answer, as it comes in.
 """
 
 import json
@@ -50,12 +50,12 @@ def main() -> None:
     for connection in connections:
         connection.connect()
     line, speaking = threading.Barrier(len(connections) + 1), threading.Lock()
-    fired_at = 0.0
+    at = 0.0
 
     def fire(caller: int, connection: HTTPConnection) -> None:
         line.wait()
         status, answer = call(connection, "POST", order["path"], token=order["token"])
-        milliseconds = (time.perf_counter() - fired_at) * 1000
+        milliseconds = (time.time() - at) * 1000
         said = {"caller": caller, "status": status, "code": answer.get("code"), "milliseconds": round(milliseconds, 1)}
         with speaking:
             _say(json.dumps(said))
@@ -64,9 +64,11 @@ def main() -> None:
     for caller in callers:
         caller.start()
     _say("ready")
-    if not sys.stdin.readline():
+    word = sys.stdin.readline()
+    if not word:
         return  # Whoever ordered the race is gone.
-    fired_at = time.perf_counter()
+    at = float(word)
+    time.sleep(max(0.0, at - time.time()))  # Processes share the wall clock, and nothing else.
     line.wait()
     for caller in callers:
         caller.join()

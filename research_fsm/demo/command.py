@@ -29,8 +29,8 @@ def demo_command(ctx: click.Context, store: str | None, as_json: bool) -> None: 
     then the log is verified and recounted. Needs no network. The exit code is 0 only if every promise held.
     """
     from research_fsm.demo.play import play
-    from research_fsm.demo.processes import Stopped, stoppable
     from research_fsm.demo.screen import Screen
+    from research_fsm.demo.signals import Stopped, stoppable
 
     as_json = as_json or bool(getattr(ctx.obj, "as_json", False))
     named = _named(ctx, store)
@@ -43,7 +43,9 @@ def demo_command(ctx: click.Context, store: str | None, as_json: bool) -> None: 
         click.echo(f"\nstopped by {stopped}; nothing is left running", err=True)
         ctx.exit(_STOPPED + stopped.signum)
     if as_json:
-        click.echo(json.dumps(ending.as_json(), ensure_ascii=sys.stdout.encoding.lower() != "utf-8", indent=2))
+        click.echo(
+            json.dumps(ending.as_json(), ensure_ascii=(sys.stdout.encoding or "ascii").lower() != "utf-8", indent=2)
+        )
     ctx.exit(0 if ending.held else 1)
 
 

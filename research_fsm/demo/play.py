@@ -20,7 +20,7 @@ from research_fsm.demo.act_refusal import refuse
 from research_fsm.demo.processes import DemoFailed, Processes
 from research_fsm.demo.promises import Checks
 from research_fsm.demo.screen import Screen
-from research_fsm.demo.stage import Guest, Stage
+from research_fsm.demo.stage import OWNER, Guest, Stage
 from research_fsm.errors import ResearchError
 from research_fsm.runs import Runs
 from research_fsm.stores.sqlite import SQLiteStore
@@ -28,6 +28,7 @@ from research_fsm.stores.sqlite import SQLiteStore
 __all__ = ["Ending", "play"]
 
 _GRACE_SECONDS = 5.0
+_CHECKOUT = Path(__file__).parents[2]
 
 
 @frozen
@@ -36,12 +37,14 @@ class Ending:
 
     Args:
         path: The store's file.
+        folder: Where the logs of the children are.
         checks: What became of every promise.
         seconds: How long it took.
         failure: Why it could not go on, if it could not.
     """
 
     path: Path
+    folder: Path
     checks: Checks
     seconds: float
     failure: str | None = None
@@ -85,18 +88,17 @@ def play(screen: Screen, path: Path, folder: Path) -> Ending:
     """
     began, checks, failure = time.monotonic(), Checks(), None
     screen.title("research-fsm: never queued twice, never charged twice, never stuck, always explainable")
-    screen.say(f"Everything is in {path.parent}", "dim")
+    screen.say(f"The store is {path}; the logs of its server and workers are in {folder}", "dim")
     try:
         with closing(SQLiteStore(str(path))) as store, Processes(folder) as processes:
             stage = Stage.build(screen, checks, processes, Runs(store), path)
             _acts(stage)
             processes.end(seconds=_GRACE_SECONDS)
-            screen.say("")
-            stage.check("nothing_left_running", [], [child.name for child in processes.running])
+            checks.equal("nothing_left_running", [], [child.name for child in processes.running])
             wanted = stage.guests[0]
     except (DemoFailed, ResearchError) as error:
         failure = str(error)
-    ending = Ending(path, checks, time.monotonic() - began, failure)
+    ending = Ending(path, folder, checks, time.monotonic() - began, failure)
     _end(screen, ending, None if failure else wanted)
     return ending
 
@@ -111,7 +113,7 @@ def _acts(stage: Stage) -> None:
 
 def _end(screen: Screen, ending: Ending, wanted: Guest | None) -> None:
     """Show every promise, and what to look at next."""
-    screen.act(5, "What was promised")
+    screen.act("What was promised")
     screen.verdict(ending.checks)
     screen.say("")
     if ending.failure is not None:
@@ -121,17 +123,20 @@ def _end(screen: Screen, ending: Ending, wanted: Guest | None) -> None:
     style = "bold green" if ending.held else "bold red"
     screen.say(f"{held} of {total} promises held, in {ending.seconds:.1f} seconds.", style)
     if wanted is not None:
-        _next_steps(screen, ending.path, wanted)
+        _next_steps(screen, ending, wanted)
 
 
-def _next_steps(screen: Screen, path: Path, wanted: Guest) -> None:
+def _next_steps(screen: Screen, ending: Ending, wanted: Guest) -> None:
     prefix = "uv run " if "UV" in os.environ else ""
-    program, file = f"{prefix}research-fsm", shlex.quote(str(path))
+    file, folder = shlex.quote(str(ending.path)), shlex.quote(str(ending.folder))
     screen.say("\nLook for yourself:")
-    screen.command(f"{program} history {wanted.person_id} --store {file}", f"the history of {wanted.name}")
-    screen.command(f"{program} verify --store {file}", "every law, once more")
-    screen.command(f'sqlite3 {file} "{recount.TALLY}"', "the recount")
-    screen.command(f"{program} list demo --store {file}", "the people")
-    screen.command(f"uvx datasette {file}", "the whole log in a browser")
-    screen.command(f"{prefix}pytest", "the proof: races, crashes and every interleaving")
-    screen.command(f"rm -r {shlex.quote(str(path.parent))}", "when you have seen enough")
+    screen.command(f"{prefix}research-fsm history {wanted.person_id} --store {file}", f"the history of {wanted.name}")
+    screen.command(f"{prefix}research-fsm list {OWNER} --store {file}", "everybody")
+    screen.command(f"{prefix}research-fsm verify --store {file}", "every law, once more")
+    screen.command(f'{prefix}sqlite-utils query {file} "{recount.TALLY}" --table', "the recount, by plain SQL")
+    screen.command(f"uvx datasette {file}", "the whole log, in a browser")
+    if (_CHECKOUT / "docs").is_dir():
+        screen.command(f"{prefix}pytest", "the proof: every interleaving, every crash, every store")
+        screen.command(str(_CHECKOUT / "docs" / "explanation" / "protocol.md"), "why it holds")
+    mine = "" if ending.path.parent == ending.folder else f" {file}"
+    screen.command(f"rm -r {folder}{mine}", "when you have seen enough")

@@ -1,8 +1,8 @@
 """Child processes that never outlive the demonstration, whatever ends it.
 
-Floor 6. The standard library alone. Every child writes to a log file, has a process group of its own (so that a
-Ctrl-C of the terminal reaches the demonstration, and the demonstration alone decides about its children), and is
-killed and reaped on the way out. A signal that arrives while a child is being made waits until the child is known.
+Floor 6. Knows nothing of what the processes do. Every child writes to a log file, has a process group of its own (so
+that a Ctrl-C of the terminal reaches the demonstration, and the demonstration alone decides about its children), and
+is killed and reaped on the way out. A signal that arrives while a child is being made waits until the child is known.
 """
 
 import os
@@ -11,80 +11,23 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import IO, Self, TypeVar
 
 from attrs import field, frozen
 
-__all__ = ["Child", "DemoFailed", "Heard", "Processes", "Stopped", "stoppable", "until"]
+from research_fsm.demo import signals
+
+__all__ = ["Child", "DemoFailed", "Heard", "Processes", "until"]
 
 T = TypeVar("T")
 
 _POLL_SECONDS = 0.02
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class DemoFailed(Exception):
     """The demonstration cannot go on: what it waited for did not come. Nothing is left running."""
-
-
-class Stopped(BaseException):
-    """Somebody stopped the demonstration with a signal.
-
-    Args:
-        signum: The signal.
-    """
-
-    def __init__(self, signum: int) -> None:
-        self.signum = signum
-        super().__init__(signal.Signals(signum).name)
-
-
-class _Signals:
-    """Raises `Stopped` in the main thread; not while it is shielded, but right afterwards."""
-
-    shielded = False
-    pending: int | None = None
-
-    def __call__(self, signum: int, _: FrameType | None) -> None:
-        if self.shielded:
-            self.pending = signum
-        else:
-            raise Stopped(signum)
-
-    @contextmanager
-    def shield(self) -> Generator[None]:
-        outer, self.shielded = self.shielded, True
-        try:
-            yield
-        finally:
-            self.shielded = outer
-        if not outer and self.pending is not None:
-            signum, self.pending = self.pending, None
-            raise Stopped(signum)
-
-
-_signals = _Signals()
-
-
-@contextmanager
-def stoppable() -> Generator[None]:
-    """Turn Ctrl-C, SIGTERM and SIGHUP into `Stopped` inside; signals have one owner, so it is not nested.
-
-    Outside of the main thread, where Python lets nobody handle signals, it does nothing.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {signum: signal.signal(signum, _signals) for signum in _SIGNALS}
-    try:
-        yield
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
 
 
 @frozen(eq=False)
@@ -165,7 +108,7 @@ class Processes:
         Args:
             seconds: How long each is given; 0 kills at once.
         """
-        with _signals.shield():
+        with signals.shield():
             for child in self._children:
                 if seconds:
                     child.stop(seconds)
@@ -188,7 +131,7 @@ class Processes:
         """
         log = self._folder / f"{name}.log"
         pipe = None if heard is None else subprocess.PIPE
-        with _signals.shield(), log.open("ab") as sink:
+        with signals.shield(), log.open("ab") as sink:
             popen = subprocess.Popen(  # noqa: S603  # The program is this interpreter, the arguments are ours.
                 command,
                 stdin=pipe or subprocess.DEVNULL,

@@ -21,7 +21,7 @@ STATEMENTS: Mapping[str, str] = MappingProxyType(
         "refused_is_idle": "A person whose dispatch was refused is idle again.",
         "credit_came_back": "The credit that was held for it is back.",
         "nothing_was_deleted": "The log compensates with events of its own; what was written before is still there.",
-        "killed_at_work": "kill -9 hit the server and both workers, each of them in the middle of a run.",
+        "killed_at_work": "kill -9 hit the server, and both workers in the middle of a run.",
         "nothing_was_lost": "Every start that was answered before the kill is in the file after it.",
         "same_key_same_answer": "Asked again with the same Idempotency-Key, every caller is told 200.",
         "all_settled": "Every run settles: nobody is left running.",

@@ -4,11 +4,11 @@ Floor 6. The only module here that knows `rich`. On a terminal it draws; anywher
 escape codes; told to be quiet it prints nothing. Nothing is wider than the terminal.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.padding import Padding
 from rich.rule import Rule
@@ -18,7 +18,7 @@ from rich.text import Text
 from research_fsm.demo.promises import Check, Checks
 from research_fsm.demo.timeline import Line
 
-__all__ = ["Race", "Screen"]
+__all__ = ["Screen"]
 
 _WIDEST = 100
 
@@ -39,41 +39,51 @@ class Screen:
 
     def title(self, text: str) -> None:
         """Print the first line."""
-        self.console.print(Text(text, "bold"))
+        self._print(Text(text, "bold"))
 
-    def act(self, number: int, text: str) -> None:
+    def act(self, text: str) -> None:
         """Begin an act."""
-        self.console.print()
-        self.console.print(Rule(Text(f"{number}  {text}", "bold cyan"), align="left", style="cyan"))
+        self._print(Text(""))
+        self._print(Rule(Text(text, "bold cyan"), align="left", style="cyan"))
 
     def say(self, text: str, style: str = "") -> None:
-        """Print a paragraph; a path in it is never broken."""
-        self.console.print(Text(text, style))
+        """Print a paragraph."""
+        self._print(Text(text, style))
 
     def command(self, text: str, why: str) -> None:
         """Print something to type, whole, so that it can be copied, and what it shows."""
-        self.console.print(Text(f"  {why}", "dim"))
+        self._print(Text(f"  {why}", "dim"))
         self.console.print(Text(f"    {text}", "bold"), soft_wrap=True)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Print a table."""
-        self.console.print(_table(columns, rows))
+        self._print(_table(columns, rows))
 
     @contextmanager
-    def changing(self, columns: Sequence[str]) -> Iterator["_Changing"]:
-        """Show a table that changes; anywhere but on a terminal, its last state."""
-        with Live(console=self.console, auto_refresh=False) as live:
-            yield _Changing(live, columns)
+    def changing(self, columns: Sequence[str]) -> Iterator[Callable[[Iterable[Sequence[object]]], None]]:
+        """Show a table that changes: call what this gives with its rows. Anywhere but on a terminal, its last state."""
+        with self._live() as show:
+            yield lambda rows: show(_table(columns, rows))
 
     @contextmanager
-    def race(self, processes: Mapping[int, int]) -> Iterator["Race"]:
-        """Show answers as they come in.
+    def race(self, processes: Mapping[int, int]) -> Iterator[Callable[[int, Mapping[str, Any]], None]]:
+        """Show answers as they come in: call what this gives with the process id and the answer.
 
         Args:
-            processes: The callers of each client process, by process id.
+            processes: How many callers each client process has, by process id.
         """
-        with Live(console=self.console, auto_refresh=False) as live:
-            yield Race(live, processes, {True: self._good, False: self._bad, None: self._waiting})
+        answers: dict[int, list[bool | None]] = {pid: [None] * callers for pid, callers in processes.items()}
+        with self._live() as show:
+            show(self._board(answers))
+
+            def answered(pid: int, answer: Mapping[str, Any]) -> None:
+                answers[pid][answer["caller"]] = answer["status"] == 200  # noqa: PLR2004  # HTTP's own number.
+                show(self._board(answers))
+                if not self.console.is_terminal:
+                    said = f"{answer['status']} {answer['code'] or 'success'}"
+                    self.say(f"  {answer['milliseconds']:7.1f} ms  process {pid} caller {answer['caller']:2}  {said}")
+
+            yield answered
 
     def check(self, check: Check) -> None:
         """Print one promise: held, or what was expected and seen."""
@@ -82,7 +92,7 @@ class Screen:
         if check.reached and not check.held:
             grid.add_row("", Text(f"expected {check.expected!r}", "red"))
             grid.add_row("", Text(f"saw      {check.seen!r}", "red"))
-        self.console.print(grid)
+        self._print(grid)
 
     def laws(self, statements: Mapping[str, str], broken: Mapping[str, Sequence[str]]) -> None:
         """Print every law, and under each what breaks it."""
@@ -94,7 +104,7 @@ class Screen:
             )
             for words in broken.get(name, ()):
                 grid.add_row("", "", Text(words, "red"))
-        self.console.print(grid)
+        self._print(grid)
 
     def timeline(self, lines: Iterable[Line]) -> None:
         """Print a history."""
@@ -102,17 +112,17 @@ class Screen:
         for line in lines:
             style = "yellow" if line.is_credit else "cyan"
             grid.add_row(Text(f"  {line.seconds:7.3f} s"), Text(line.name, style), line.words)
-        self.console.print(grid)
+        self._print(grid)
 
     def verdict(self, checks: Checks) -> None:
         """Print every promise in one table."""
         grid = Table.grid(padding=(0, 1))
         for check in checks:
             grid.add_row(self._mark(check), Text(check.name, "bold"), check.statement)
-        self.console.print(grid)
+        self._print(grid)
         for check in checks:
             if check.reached and not check.held:
-                self.console.print()
+                self._print(Text(""))
                 self.check(check)
 
     def _mark(self, check: Check) -> Text:
@@ -120,46 +130,44 @@ class Screen:
             return Text(f" {self._waiting}", "dim")
         return Text(f" {self._good}", "green") if check.held else Text(f" {self._bad}", "bold red")
 
-
-class _Changing:
-    """A table that changes."""
-
-    def __init__(self, live: Live, columns: Sequence[str]) -> None:
-        self._live = live
-        self._columns = columns
-
-    def show(self, rows: Iterable[Sequence[object]]) -> None:
-        """Show these rows from now on."""
-        self._live.update(_table(self._columns, rows), refresh=True)
-
-
-class Race:
-    """The board of a race: a row per client process, a mark per caller."""
-
-    def __init__(self, live: Live, processes: Mapping[int, int], marks: Mapping[bool | None, str]) -> None:
-        self._live = live
-        self._marks = marks
-        self._answers: dict[int, list[bool | None]] = {pid: [None] * callers for pid, callers in processes.items()}
-        self._draw()
-
-    def answered(self, pid: int, answer: Mapping[str, Any]) -> None:
-        """Show an answer: who was answered, how, and after how long."""
-        won = answer["status"] == 200  # noqa: PLR2004  # HTTP's own number.
-        self._answers[pid][answer["caller"]] = won
-        self._draw()
-        console = self._live.console
-        if not console.is_terminal:
-            words = f"{answer['status']} {answer['code'] or 'success'}"
-            who = f"process {pid} caller {answer['caller']:2}"
-            console.print(Text(f"  {answer['milliseconds']:7.1f} ms  {who}  {words}"))
-
-    def _draw(self) -> None:
+    def _board(self, answers: Mapping[int, Sequence[bool | None]]) -> RenderableType:
+        """Return a row per client process, a mark per caller."""
+        marks = {
+            True: Text(self._good, "bold green"),
+            False: Text(self._bad, "red"),
+            None: Text(self._waiting, "dim"),
+        }
         grid = Table.grid(padding=(0, 2))
-        styles = {True: "bold green", False: "red", None: "dim"}
-        for pid, answers in self._answers.items():
-            row = Text(" ").join(Text(self._marks[won], styles[won]) for won in answers)
-            grid.add_row(Text(f"  process {pid}"), row)
-        self._live.update(Padding(grid, (1, 0)), refresh=True)
+        for pid, row in answers.items():
+            grid.add_row(Text(f"  process {pid}"), Text(" ").join(marks[won] for won in row))
+        return Padding(grid, (1, 0))
+
+    @contextmanager
+    def _live(self) -> Iterator[Callable[[RenderableType], None]]:
+        """Show something that changes; anywhere but on a terminal, what it came to."""
+        if self.console.is_terminal:
+            with Live(console=self.console, auto_refresh=False) as live:
+                yield lambda drawing: live.update(drawing, refresh=True)
+            return
+        last: list[RenderableType] = [""]
+
+        def keep(drawing: RenderableType) -> None:
+            last[0] = drawing
+
+        try:
+            yield keep
+        finally:
+            self._print(last[0])
+
+    def _print(self, drawing: RenderableType) -> None:
+        """Print; a line that is not for a terminal ends where its text ends."""
+        if self.console.is_terminal or self.console.quiet:
+            self.console.print(drawing)
+            return
+        with self.console.capture() as captured:
+            self.console.print(drawing)
+        for line in captured.get().splitlines():
+            self.console.out(line.rstrip())
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
