@@ -11,7 +11,7 @@ import click
 from research_fsm.cli import importing, shapes
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.importing import BadLine
-from research_fsm.cli.session import ACTOR, Session, common_options
+from research_fsm.cli.session import ACTOR, Session, asked_by, common_options, person_argument
 from research_fsm.errors import ResearchError, StoreError
 from research_fsm.events import PersonKind
 from research_fsm.lifecycle import Status
@@ -23,9 +23,6 @@ from research_fsm.runs import Runs
 __all__ = ["add", "erase", "history", "list_people", "mark_stale", "report", "status"]
 
 _SHOWN_STATUSES = [str(one) for one in (Status.IDLE, Status.RUNNING, Status.COMPLETE, Status.FAILED)]
-
-_asked_by = click.option("--owner", help="Who asks: another owner's person is not found.")
-_person = click.argument("person_id", metavar="PERSON")
 
 
 @click.command()
@@ -135,8 +132,8 @@ def _everybody(runs: Runs, owner: str) -> Iterator[PersonDetails]:
 
 
 @click.command()
-@_person
-@_asked_by
+@person_argument
+@asked_by
 @common_options
 @click.pass_obj
 def status(session: Session, person_id: str, owner: str | None) -> Exit:
@@ -152,8 +149,8 @@ def status(session: Session, person_id: str, owner: str | None) -> Exit:
 
 
 @click.command()
-@_person
-@_asked_by
+@person_argument
+@asked_by
 @common_options
 @click.pass_obj
 def report(session: Session, person_id: str, owner: str | None) -> Exit:
@@ -172,7 +169,7 @@ def report(session: Session, person_id: str, owner: str | None) -> Exit:
 
 
 @click.command()
-@_person
+@person_argument
 @common_options
 @click.pass_obj
 def history(session: Session, person_id: str) -> Exit:
@@ -188,8 +185,8 @@ def history(session: Session, person_id: str) -> Exit:
 
 
 @click.command("mark-stale")
-@_person
-@_asked_by
+@person_argument
+@asked_by
 @common_options
 @click.pass_obj
 def mark_stale(session: Session, person_id: str, owner: str | None) -> Exit:
@@ -199,8 +196,8 @@ def mark_stale(session: Session, person_id: str, owner: str | None) -> Exit:
 
 
 @click.command()
-@_person
-@_asked_by
+@person_argument
+@asked_by
 @common_options
 @click.pass_obj
 def erase(session: Session, person_id: str, owner: str | None) -> Exit:

@@ -36,6 +36,7 @@ __all__ = [
 
 _COLOURS = {Status.IDLE: "cyan", Status.RUNNING: "yellow", Status.COMPLETE: "green", Status.FAILED: "red"}
 _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
+_KEPT_WHOLE = frozenset({"person", "position", "reports", "run", "since", "status", "time", "token id"})
 _FAILURES_FOR_A_HUMAN = 2
 
 
@@ -129,7 +130,7 @@ def history(found: Sequence[RecordedEvent]) -> RenderableType:
     for event in found:
         table.add_row(
             Text(str(event.position)),
-            Text(_time(event.at)),
+            Text(_time(event.at, digits=3)),
             Text(in_words(event)),
             Text(run_in_words(event)),
             Text(credits_in_words(event)),
@@ -177,7 +178,7 @@ def _marked(verdict: str, name: str, words: str) -> Text:
 def _table(*titles: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in titles:
-        table.add_column(title, overflow="fold", no_wrap=title in ("person", "time", "since", "token id"))
+        table.add_column(title, overflow="fold", no_wrap=title in _KEPT_WHOLE)
     return table
 
 
@@ -204,5 +205,7 @@ def _json(value: Json) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2)
 
 
-def _time(micros: int) -> str:
-    return format_time(micros).replace("T", " ")
+def _time(micros: int, *, digits: int = 0) -> str:
+    """Return a time in UTC, with so many digits of a second; nothing is rounded up."""
+    whole, _, fraction = format_time(micros).replace("T", " ").partition(".")
+    return f"{whole}{'.' if digits else ''}{fraction[:digits]}Z"

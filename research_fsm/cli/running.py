@@ -14,7 +14,7 @@ import click
 from research_fsm.cli import shapes
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.pipelines import PIPELINE
-from research_fsm.cli.session import ACTOR, Session, common_options
+from research_fsm.cli.session import ACTOR, Session, asked_by, common_options, person_argument
 from research_fsm.cli.settings import DURATION, policy_from, policy_options
 from research_fsm.cli.together import Job, logging_to_stderr, run_together
 from research_fsm.runs import RecoveryPass, Runs
@@ -36,8 +36,8 @@ workers_option = click.option(
 
 
 @click.command()
-@click.argument("person_id", metavar="PERSON")
-@click.option("--owner", help="Who asks: another owner's person is not found.")
+@person_argument
+@asked_by
 @click.option("--key", help="Names the request: asking again with it gives the same answer and starts nothing.")
 @policy_options("cost")
 @common_options

@@ -21,6 +21,7 @@ from attrs import define
 from research_fsm.cli import exits
 from research_fsm.cli.exits import Answer, Exit
 from research_fsm.cli.settings import DURATION
+from research_fsm.commands import checked_uuid
 from research_fsm.errors import ResearchError, StoreUnavailable
 from research_fsm.outcomes import Json, Refusal
 from research_fsm.policy import Policy
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from research_fsm.stores.sqlite import SQLiteStore
 
-__all__ = ["ACTOR", "Session", "common_options", "program_options", "times_to_text"]
+__all__ = ["ACTOR", "Session", "asked_by", "common_options", "person_argument", "program_options"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -119,7 +120,7 @@ class Session:
         if self.as_json:
             word = "error" if isinstance(answer, Refusal) else "outcome"
             facts = attrs.asdict(answer)
-            self.line(_as_json({word: verdict.name, **times_to_text(facts)}, indent=2))
+            self.line(_as_json({word: verdict.name, **_times_to_text(facts)}, indent=2))
         elif isinstance(answer, Refusal):
             self.note(str(answer))
         else:
@@ -161,7 +162,7 @@ class Session:
         click.echo(text, err=True)
 
 
-def times_to_text(facts: dict[str, Json]) -> dict[str, Json]:
+def _times_to_text(facts: dict[str, Json]) -> dict[str, Json]:
     """Return an answer's facts with its times as RFC 3339."""
     from research_fsm import rfc3339
 
@@ -235,6 +236,17 @@ def _common(envvar: str | None) -> Callable[[Callable[P, R]], Callable[P, R]]:
     )
     return lambda command: store(wait(as_json(command)))
 
+
+def _checked_person(_: click.Context, __: click.Parameter, value: str) -> str:
+    """Refuse a malformed id before a store is opened, in the words of whoever would refuse it later."""
+    return checked_uuid("person_id", value)
+
+
+person_argument = click.argument("person_id", metavar="PERSON", callback=_checked_person)
+"""Give a command a person to be about."""
+
+asked_by = click.option("--owner", help="Who asks: another owner's person is not found.")
+"""Give a command somebody who asks."""
 
 common_options = _common(None)
 """Give a command ``--store``, ``--wait`` and ``--json``."""

@@ -27,6 +27,7 @@ _UNITS = {
     "s": timedelta(seconds=1),
     "ms": timedelta(milliseconds=1),
 }
+_LONGEST = timedelta(days=36_500)
 _NEVER = "never"
 
 
@@ -44,10 +45,10 @@ class _Duration(click.ParamType[timedelta | None]):
         found = _DURATION.fullmatch(str(value))
         if found is None or int(found[1]) == 0:
             self.fail(f"{value!r} is no duration: write 500ms, 2s, 10m, 12h or 30d", param, ctx)
-        try:
-            return int(found[1]) * _UNITS[found[2]]
-        except OverflowError:
-            self.fail(f"{value!r} is too long: at most 36500d", param, ctx)
+        duration = int(found[1]) * _UNITS[found[2]]
+        if duration > _LONGEST:
+            self.fail(f"{value!r} is too long: at most {duration_text(_LONGEST)}", param, ctx)
+        return duration
 
 
 DURATION = _Duration()

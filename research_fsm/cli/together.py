@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import FrameType
 
 from attrs import frozen
@@ -23,6 +23,7 @@ Job = Callable[[threading.Event], None]
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _KILLED = 128
+_STEP_SECONDS = 0.5
 
 
 @frozen
@@ -35,6 +36,9 @@ class _Ended:
     error: BaseException | None
 
 
+_News = SimpleQueue[_Told | _Ended]
+
+
 def run_together(jobs: Mapping[str, Job]) -> None:
     """Run each job in a thread of its own; return when all have ended.
 
@@ -45,15 +49,15 @@ def run_together(jobs: Mapping[str, Job]) -> None:
         BaseException: What the first job to fail raised.
     """
     # A signal handler may interrupt anything: of Python's queues this is the one that it may put to.
-    news: SimpleQueue[_Told | _Ended] = SimpleQueue()
+    news: _News = SimpleQueue()
     stop = threading.Event()
     failures: list[BaseException] = []
-    with _signals_to(lambda signum, _: news.put(_Told(signum))):
+    with _signals_to(news):
         for name, job in jobs.items():
             threading.Thread(target=_do, args=(job, stop, news), name=name, daemon=True).start()
         left = len(jobs)
         while left:
-            match news.get():
+            match _next(news):
                 case _Told(signum) if stop.is_set():
                     _leave(signum)
                 case _Told():
@@ -67,7 +71,7 @@ def run_together(jobs: Mapping[str, Job]) -> None:
         raise failures[0]
 
 
-def _do(job: Job, stop: threading.Event, news: "SimpleQueue[_Told | _Ended]") -> None:
+def _do(job: Job, stop: threading.Event, news: _News) -> None:
     try:
         job(stop)
     except BaseException as error:  # noqa: BLE001  # Raised again by whoever waits for the job.
@@ -82,8 +86,26 @@ def _leave(signum: int) -> None:
     os._exit(_KILLED + signum)
 
 
+def _next(news: _News) -> _Told | _Ended:
+    """Wait in short steps: a signal that reached another thread does not wake this one, which alone handles it."""
+    while True:
+        try:
+            return news.get(timeout=_STEP_SECONDS)
+        except Empty:
+            continue
+
+
 @contextmanager
-def _signals_to(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+def _signals_to(news: _News) -> Iterator[None]:
+    ours = os.getpid()
+
+    def handler(signum: int, _: FrameType | None) -> None:
+        if os.getpid() == ours:
+            news.put(_Told(signum))
+        else:  # A process that a pipeline forked has nobody who reads the news.
+            signal.signal(signum, signal.SIG_DFL)
+            signal.raise_signal(signum)
+
     before = {signum: signal.signal(signum, handler) for signum in _SIGNALS}
     try:
         yield
