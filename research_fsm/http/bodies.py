@@ -139,11 +139,11 @@ def idempotency_key(request: Request) -> str | None:
 
 
 def _unambiguous(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise invalid(twice[:100], "is there twice in one object")
+    members: dict[str, Json] = {}
+    for name, value in pairs:
+        if name in members:
+            raise invalid(name[:100], "is there twice in one object")
+        members[name] = value
     return members
 
 

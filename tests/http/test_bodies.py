@@ -65,6 +65,13 @@ def test_key_that_is_there_twice_is_invalid(service: Service, body: bytes, field
     assert problem(answer, 400, "invalid_request") == {"field": field}
 
 
+def test_key_that_is_there_twice_is_found_among_many(service: Service) -> None:
+    """A hundred thousand members are looked through once, not once for each."""
+    body = "{" + ",".join(f'"{number}":0' for number in range(10**5)) + ',"99999":0}'
+    answer = service.user.post(PEOPLE, content=body, headers=JSON)
+    assert problem(answer, 400, "invalid_request") == {"field": "99999"}
+
+
 @pytest.mark.parametrize("value", ["application/json", "Application/JSON; charset=utf-8", " application/json "])
 def test_json_by_any_spelling_is_taken(service: Service, value: str) -> None:
     """Case and parameters of the media type do not matter."""
