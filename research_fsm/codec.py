@@ -111,6 +111,8 @@ def canonical(field: str, value: Json) -> bytes:
         return _encode_sorted(value)
     except UnicodeEncodeError:
         raise InvalidInput(field, "must not contain half a surrogate pair: it has no UTF-8") from None
+    except TypeError as error:
+        raise InvalidInput(field, f"must be plain JSON data: {error}") from None
 
 
 def _check_json(field: str, value: object, depth: int) -> None:
@@ -142,7 +144,7 @@ def parse(data: bytes) -> Json:
     """
     try:
         return msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise LogUnreadable("stored JSON", str(error)) from None
 
 
