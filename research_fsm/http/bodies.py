@@ -68,11 +68,9 @@ def json_object(body: bytes) -> dict[str, Json]:
         parsed = json.loads(
             body.decode(), object_pairs_hook=_unambiguous, parse_float=_finite, parse_constant=_no_constant
         )
-    except UnicodeDecodeError:
-        raise invalid("body", "must be UTF-8") from None
     except RecursionError:
         raise invalid("body", "is nested too deeply") from None
-    except ValueError as error:
+    except ValueError as error:  # Also what is no UTF-8, and a whole number of more than 4,300 digits.
         raise invalid("body", f"must be JSON: {error}") from None
     if not isinstance(parsed, dict):
         raise invalid("body", "must be a JSON object")

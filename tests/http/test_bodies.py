@@ -123,10 +123,19 @@ def test_endless_body_is_refused_while_it_streams(service: Service, declared: tu
     assert (exchange.status, exchange.taken) == (413, MEBIBYTE + 65_536)
 
 
+def test_limit_holds_to_the_byte_without_a_length(service: Service) -> None:
+    """A streamed body of exactly the limit is read to its end, and one byte more is too much."""
+    exchange = Exchange(PEOPLE, [b" " * MEBIBYTE], wire(service))
+    assert exchange.with_app(service.app)["code"] == "invalid_request"
+    exchange = Exchange(PEOPLE, [b" " * MEBIBYTE, b" "], wire(service))
+    assert exchange.with_app(service.app)["code"] == "payload_too_large"
+
+
 def test_body_of_somebody_unknown_is_not_read(service: Service) -> None:
     """Who presents no valid token is refused before a byte of the body is taken."""
     for path in (PEOPLE, f"{RUNS}/00000000-0000-4000-8000-0000000000a1/complete"):
-        exchange = Exchange(path, [b"x" * 100], ((b"content-type", b"application/json"),))
+        headers = ((b"content-type", b"application/json"), (b"authorization", b"Bearer something-else"))
+        exchange = Exchange(path, [b"x" * 100], headers)
         assert exchange.with_app(service.app)["code"] == "unauthorized"
         assert (exchange.status, exchange.taken) == (401, 0)
 
