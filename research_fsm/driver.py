@@ -79,7 +79,7 @@ def _seen(
     if dispatcher is None:
         return ()
     try:
-        return dispatcher.look(request, external_ids)
+        return tuple(dispatcher.look(request, external_ids))  # A generator raises here, not inside a transaction.
     except Exception:  # noqa: BLE001  # Logged; nothing is concluded from it, whatever it is.
         _log.exception("the engine could not be asked about run %s", request.run_id)
         return ()
