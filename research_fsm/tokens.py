@@ -10,7 +10,7 @@ import secrets
 
 from attrs import evolve, field, frozen
 
-from research_fsm.commands import checked_id
+from research_fsm.commands import checked_id, checked_member
 from research_fsm.errors import InvalidInput
 from research_fsm.events import PersonKind
 from research_fsm.requests import DispatchRequest
@@ -49,8 +49,9 @@ class AccessTokens:
             kind: ``user`` or ``partner``: which part of the interface it opens.
 
         Raises:
-            InvalidInput: The owner is no printable text of 1 to 255 characters.
+            InvalidInput: The owner is no printable text of 1 to 255 characters, or the kind is none of the two.
         """
+        checked_member("kind", PersonKind, kind)
         made = NewToken(secrets.token_hex(8), checked_id("owner", owner), kind, _PREFIX + secrets.token_urlsafe(32))
 
         def rule(_: View, now: int) -> Write[None]:
@@ -106,7 +107,7 @@ def callback_token(secret: bytes, run_id: str, run_no: int) -> str:
 
 def is_callback_token(presented: str, secret: bytes, run_id: str, run_no: int) -> bool:
     """Tell in constant time whether this is the callback token of a run."""
-    return hmac.compare_digest(presented.encode(), callback_token(secret, run_id, run_no).encode())
+    return hmac.compare_digest(presented.encode(errors="replace"), callback_token(secret, run_id, run_no).encode())
 
 
 def with_callback_token(request: DispatchRequest, secret: bytes) -> DispatchRequest:
