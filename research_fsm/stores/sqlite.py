@@ -22,7 +22,7 @@ from research_fsm.stores.memory import wall_clock
 from research_fsm.stores.sqlite_backup import copy
 from research_fsm.stores.sqlite_channel import Channel
 from research_fsm.stores.sqlite_errors import DRIVER_ERRORS, commit_failure
-from research_fsm.stores.sqlite_file import connect, open_writer, translated
+from research_fsm.stores.sqlite_file import open_reader, open_writer, translated
 from research_fsm.stores.sqlite_reads import SQLiteReader, load
 from research_fsm.stores.sqlite_schema import read_secret
 from research_fsm.stores.sqlite_writes import apply
@@ -224,7 +224,7 @@ class SQLiteStore(SQLiteReader):
     def _open_reader(self) -> sqlite3.Connection:
         self._check_identity()
         with translated(self._where, self._wait):
-            return connect(self._where, "ro", self._wait)
+            return open_reader(self._where, self._wait)
 
     def _check_identity(self) -> None:
         if _identity(self._where) != self._identity:

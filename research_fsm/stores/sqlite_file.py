@@ -20,7 +20,11 @@ from research_fsm.errors import StoreReadOnly, StoreUnavailable
 from research_fsm.stores.sqlite_errors import DRIVER_ERRORS, failure, primary_code
 from research_fsm.stores.sqlite_schema import foreign, is_empty, migrate, needs_migration
 
-__all__ = ["connect", "open_writer", "translated"]
+__all__ = ["connect", "open_reader", "open_writer", "translated"]
+
+
+_SMALLEST = 512
+"""The size in bytes of the smallest page, and so of the smallest database."""
 
 
 def connect(path: str, mode: str, wait: timedelta) -> sqlite3.Connection:
@@ -68,6 +72,21 @@ def open_writer(path: str, wait: timedelta, *, create: bool) -> sqlite3.Connecti
     return connection
 
 
+def open_reader(path: str, wait: timedelta) -> sqlite3.Connection:
+    """Return a connection that refuses to write. It may empty the write-ahead log, if it is the last to be closed.
+
+    Raises:
+        sqlite3.Error: It cannot be opened.
+    """
+    connection = connect(path, "rw", wait)
+    try:
+        connection.execute("PRAGMA query_only = ON")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 @contextmanager
 def translated(path: str, wait: timedelta) -> Iterator[None]:
     """Turn every error of the driver into one of ours."""
@@ -97,6 +116,8 @@ def _check_place(path: str, wait: timedelta) -> bool:
             raise StoreUnavailable(path, "it is not a regular file; name a file")
         if not os.access(path, os.R_OK):
             raise StoreUnavailable(path, "the file may not be read; change its permissions")
+        if 0 < found.st_size < _SMALLEST:
+            raise foreign(path)  # SQLite takes so short a file for an empty one, and would write over it.
         fresh = fresh or _looks_empty(path, wait)
         if not os.access(path, os.W_OK):
             raise StoreReadOnly(path, "the file may not be written; change its permissions")

@@ -199,7 +199,7 @@ def is_empty(connection: sqlite3.Connection, path: str) -> bool:
 
 def foreign(path: str) -> StoreForeign:
     """Return the error that says so."""
-    return StoreForeign(path, "it is the database of another program; name another file")
+    return StoreForeign(path, "it belongs to another program; name another file")
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:
