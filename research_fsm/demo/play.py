@@ -94,7 +94,7 @@ def play(screen: Screen, path: Path, folder: Path) -> Ending:
             stage = Stage.build(screen, checks, processes, Runs(store), path)
             _acts(stage)
             processes.end(seconds=_GRACE_SECONDS)
-            checks.equal("nothing_left_running", [], [child.name for child in processes.running])
+            checks.equal("nothing_left_running", [], processes.left)
             wanted = stage.guests[0]
     except (DemoFailed, ResearchError) as error:
         failure = str(error)

@@ -24,6 +24,7 @@ __all__ = ["Child", "DemoFailed", "Heard", "Processes", "until"]
 T = TypeVar("T")
 
 _POLL_SECONDS = 0.02
+_LONGEST_OUTPUT = 2000
 
 
 class DemoFailed(Exception):
@@ -150,9 +151,9 @@ class Processes:
         return child
 
     @property
-    def running(self) -> list[Child]:
-        """Those that are still alive."""
-        return [child for child in self._children if child.running]
+    def left(self) -> list[str]:
+        """The names of those of which anything is still alive, be it only what they started themselves."""
+        return [child.name for child in self._children if child.running or _group_lives(child.popen.pid)]
 
 
 def until(what: str, look: Callable[[], T | None], *, seconds: float, child: Child | None = None) -> T:
@@ -169,17 +170,32 @@ def until(what: str, look: Callable[[], T | None], *, seconds: float, child: Chi
     """
     deadline = time.monotonic() + seconds
     while True:
+        # Whether it is over is asked before the last look, so that what came at the last moment is still seen.
+        ended = child is not None and not child.running
+        over = ended or time.monotonic() >= deadline
         seen = look()
         if seen is not None and seen is not False:
             return seen
-        ended = child is not None and not child.running
-        if ended or time.monotonic() >= deadline:
-            why = (
-                f"{child.name} ended with {child.popen.returncode}" if child and ended else f"not within {seconds:g} s"
-            )
-            wrote = f"\n{child.output().strip()[-2000:]}" if child else ""
-            raise DemoFailed(f"{what}: {why}{wrote}")
+        if over:
+            raise DemoFailed(f"{what}: {_why(seconds, child, ended=ended)}")
         time.sleep(_POLL_SECONDS)
+
+
+def _why(seconds: float, child: Child | None, *, ended: bool) -> str:
+    if child is None:
+        return f"not within {seconds:g} s"
+    why = f"{child.name} ended with {child.popen.returncode}" if ended else f"not within {seconds:g} s"
+    return f"{why}\n{child.output().strip()[-_LONGEST_OUTPUT:]}".strip()
+
+
+def _group_lives(pid: int) -> bool:
+    try:
+        os.killpg(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # The number is another user's by now.
+        return False
+    return True
 
 
 def _environment() -> dict[str, str]:
