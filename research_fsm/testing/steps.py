@@ -15,7 +15,7 @@ from research_fsm.person import Person
 from research_fsm.policy import Policy
 from research_fsm.storage import Query, QueueEntry, Rule
 
-__all__ = ["Command", "Moment", "Step", "transaction_of"]
+__all__ = ["Broken", "Command", "Moment", "Step", "transaction_of"]
 
 Command = (
     c.AddPerson
@@ -68,6 +68,24 @@ class Step:
     answer: object
     events: tuple[PersonEvent, ...] = ()
     salt: bytes = b""
+
+
+class Broken(AssertionError):
+    """A step broke a law.
+
+    Args:
+        step: The step.
+        words: What is wrong.
+        path: The commands that lead there; None is a microsecond that passes.
+    """
+
+    def __init__(self, step: Step, words: list[str], path: list[Command | None]) -> None:
+        self.step = step
+        self.words = words
+        self.path = path
+        said = "\n  ".join(words)
+        led = "\n  ".join("(a microsecond)" if command is None else str(command) for command in path)
+        super().__init__(f"\n  {said}\nafter\n  {led}\nfrom\n  {step.before}\nto\n  {step.after}")
 
 
 def transaction_of(  # noqa: PLR0912  # A case per command.

@@ -21,7 +21,7 @@ from research_fsm import laws
 from research_fsm import person as people
 from research_fsm.policy import Policy
 from research_fsm.testing.oracle import broken
-from research_fsm.testing.steps import Command, Step
+from research_fsm.testing.steps import Broken, Command, Step
 from research_fsm.testing.walk_commands import commands
 from research_fsm.testing.walk_states import (
     State,
@@ -34,7 +34,7 @@ from research_fsm.testing.walk_states import (
     waits_for_a_worker,
 )
 
-__all__ = ["SHORT", "Broken", "Walked", "walk"]
+__all__ = ["SHORT", "Walked", "walk"]
 
 
 _LONGEST_WAY = 1_000
@@ -66,24 +66,6 @@ class Walked:
 
     states: int
     steps: int
-
-
-class Broken(AssertionError):
-    """A step broke a law.
-
-    Args:
-        step: The step.
-        words: What is wrong.
-        path: The commands that lead there from a person whom nobody has added; None is a microsecond that passes.
-    """
-
-    def __init__(self, step: Step, words: list[str], path: list[Command | None]) -> None:
-        self.step = step
-        self.words = words
-        self.path = path
-        said = "\n  ".join(words)
-        led = "\n  ".join("(a microsecond)" if command is None else str(command) for command in path)
-        super().__init__(f"\n  {said}\nafter\n  {led}\nfrom\n  {step.before}\nto\n  {step.after}")
 
 
 def walk(
