@@ -22,6 +22,7 @@ from research_fsm.runs import Runs
 
 __all__ = ["add", "erase", "history", "list_people", "mark_stale", "report", "status"]
 
+_PAGE = 1000
 _SHOWN_STATUSES = [str(one) for one in (Status.IDLE, Status.RUNNING, Status.COMPLETE, Status.FAILED)]
 
 
@@ -124,7 +125,7 @@ def list_people(session: Session, owner: str, wanted: str | None, limit: int | N
 def _everybody(runs: Runs, owner: str) -> Iterator[PersonDetails]:
     cursor = None
     while True:
-        page = runs.people(owner, limit=1000, cursor=cursor)
+        page = runs.people(owner, limit=_PAGE, cursor=cursor)
         yield from page.people
         if page.cursor is None:
             return

@@ -4,6 +4,8 @@ import re
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from research_fsm import FailReason, PersonDetails, Profile, Runs
 from research_fsm.cli import shapes
 from research_fsm.events import AttemptResult
@@ -134,13 +136,12 @@ def test_people_are_listed_newest_first_over_all_pages_and_by_status(program: Pr
     assert program.json("list", "nobody") == []
 
 
-def test_a_list_goes_through_every_page(program: Program) -> None:
+def test_a_list_goes_through_every_page(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     """More people than one page holds are all told."""
-    profile = Profile(linkedin_url="linkedin.com/in/ada")
-    with program.runs() as runs:
-        for _ in range(1001):
-            runs.add("acme", profile)
-    assert len(program.json("list", "acme")) == 1001
+    monkeypatch.setattr("research_fsm.cli.people._PAGE", 2)
+    ids = [program.person() for _ in range(5)]
+    assert [one["id"] for one in program.json("list", "acme")] == ids[::-1]
+    assert [one["id"] for one in program.json("list", "acme", "--limit", 3)] == ids[:1:-1]
 
 
 def test_a_token_is_told_once_and_listed_without_it(program: Program) -> None:

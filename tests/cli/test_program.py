@@ -18,6 +18,7 @@ from research_fsm.policy import Policy
 from tests.cli.conftest import Program
 
 COMMANDS = sorted(set(cli.list_commands(click.Context(cli))) - {"demo"})
+"""The demonstration is a program of its own: it makes its own store, and waits for nobody."""
 
 
 def _command(name: str) -> click.Command:
@@ -48,6 +49,14 @@ def test_every_command_has_its_help_and_the_common_options(program: Program, nam
         assert leaf.help
     result = program(name, "--help")
     assert result.exit_code == 0
+
+
+def test_the_demonstration_is_a_command(program: Program) -> None:
+    """It is loaded from where it lives only when it is called."""
+    assert {"--store", "--json"} <= _options(_command("demo"))
+    result = program("demo", "--help")
+    assert result.exit_code == 0
+    assert "Usage: research-fsm demo" in result.stdout
 
 
 @pytest.mark.parametrize("name", ["serve", "work", "recover"])
