@@ -114,10 +114,11 @@ class TriggerDev:
             response = self._transport.handle_request(_request(call, self.settings))
         except (httpx2.TransportError, httpx2.InvalidURL) as error:
             return _unanswered(error)
+        stream = _stream(response, httpx2.SyncByteStream)
         with closing(response):
             body = _Body(call, self.settings)
             try:
-                for chunk in _stream(response, httpx2.SyncByteStream):
+                for chunk in stream:
                     body.add(chunk)
             except (httpx2.TransportError, _UnreadableError):
                 return _answer(response, None)
@@ -196,10 +197,11 @@ class AsyncTriggerDev:
             response = await self._transport.handle_async_request(_request(call, self.settings))
         except (httpx2.TransportError, httpx2.InvalidURL) as error:
             return _unanswered(error)
+        stream = _stream(response, httpx2.AsyncByteStream)
         async with aclosing(response):
             body = _Body(call, self.settings)
             try:
-                async for chunk in _stream(response, httpx2.AsyncByteStream):
+                async for chunk in stream:
                     body.add(chunk)
             except (httpx2.TransportError, _UnreadableError):
                 return _answer(response, None)
