@@ -106,8 +106,10 @@ class SQLiteStore(SQLiteReader):
             BaseException: Whatever the rule raised, with nothing written.
         """
         with self._writer.lock:
-            connection = self._begin()
+            if self._deciding:
+                raise StoreError(self._where, "a rule is pure: it may not use the store that calls it")
             try:
+                connection = self._begin()
                 write = self._run_one(connection, query, rule)
                 self._end(connection, write)
             except BaseException:
@@ -143,8 +145,6 @@ class SQLiteStore(SQLiteReader):
 
     def _begin(self) -> sqlite3.Connection:
         """Take the file's write lock."""
-        if self._deciding:
-            raise StoreError(self._where, "a rule is pure: it may not use the store that calls it")
         try:
             connection = self._writer.get()
             self._check_identity()
@@ -202,13 +202,18 @@ class SQLiteStore(SQLiteReader):
 
     def _wipe(self, connection: sqlite3.Connection) -> None:
         """Empty the write-ahead log, which still holds what was forgotten; tried again later if readers are in it."""
+        self._unwiped = True
         try:
             connection.execute("PRAGMA busy_timeout = 0")
-            self._unwiped = bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
-        except sqlite3.Error:
-            self._unwiped = True
-        finally:
+            busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
             connection.execute(f"PRAGMA busy_timeout = {self._wait // timedelta(milliseconds=1)}")
+        except sqlite3.Error:
+            self._writer.drop()
+        except BaseException:
+            self._writer.drop()
+            raise
+        else:
+            self._unwiped = bool(busy)
 
     # --- connections ---------------------------------------------------------------------------------------------
 

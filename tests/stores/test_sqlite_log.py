@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from research_fsm.errors import InvalidInput, WriteRejected
-from research_fsm.storage import Query, Receipt, Token, UniqueKey, Write
+from research_fsm.storage import Query, QueueEntry, Receipt, Token, UniqueKey, Write
 from research_fsm.stores import sqlite_reads, sqlite_writes
 from research_fsm.stores.sqlite import SQLiteStore
 from tests.stores.sqlite_examples import (
@@ -179,6 +179,7 @@ def test_forgotten_text_is_in_no_file(store: SQLiteStore, path: Path) -> None:
         assert frozen.read(Query(streams=("a",), documents=("profile",))).documents == documents
     store.transact(*appending("b", 1))
     assert not log_holds_forgotten(store)
+    assert path.with_name("store.db-wal").stat().st_size == 0
     store.close()
     assert b"MARGARET" not in path.read_bytes()
 
@@ -266,6 +267,19 @@ def test_a_view_keeps_its_point_in_time(store: SQLiteStore) -> None:
     assert [row.version for row in view.history("a")] == [1, 2]
     assert [row.version for row in store.read(Query(streams=("a",))).history("a")] == [1, 2, 3]
     assert list(view.history("nobody")) == []
+
+
+def test_an_entry_that_changes_keeps_its_place(store: SQLiteStore) -> None:
+    """A lease is renewed in place; one that was removed and comes again is the last."""
+    first, second = QueueEntry("r1", "a"), QueueEntry("r2", "a")
+    leased = QueueEntry("r1", "a", NOW + 1)
+    store.transact(*writing(Write(answer=None, enqueued=(first, second))))
+    store.transact(*writing(Write(answer=None, enqueued=(leased,))))
+    assert list(store.entries()) == [leased, second]
+    assert store.read(Query(next_entry=True)).entry == second
+    store.transact(*writing(Write(answer=None, dequeued=("r1",))))
+    store.transact(*writing(Write(answer=None, enqueued=(first,))))
+    assert list(store.entries()) == [second, first]
 
 
 def test_a_token_is_found_by_its_digest(store: SQLiteStore) -> None:

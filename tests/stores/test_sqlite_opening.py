@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -150,10 +151,14 @@ def test_eight_processes_make_a_store_at_once() -> None:
     def work(folder: str) -> Callable[[], object]:
         def opened() -> list[bytes]:
             secrets = []
-            for number in range(rounds):
-                barrier.wait()
-                with SQLiteStore(f"{folder}/{number}.db") as store:
-                    secrets.append(store.secret)
+            try:
+                for number in range(rounds):
+                    barrier.wait()
+                    with SQLiteStore(f"{folder}/{number}.db") as store:
+                        secrets.append(store.secret)
+            except ResearchError:
+                barrier.abort()  # The others would wait for this process for ever.
+                raise
             return secrets
 
         return opened
@@ -224,6 +229,21 @@ def test_a_foreign_file_is_not_touched_while_its_owner_uses_it(path: Path) -> No
         assert isinstance(refusal(path), StoreForeign)
         assert {entry.name: entry.stat().st_size for entry in path.parent.iterdir()} == sizes
         owner.execute("INSERT INTO theirs VALUES (1)")
+
+
+def test_a_foreign_file_is_not_touched_after_its_owner_died(
+    path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """What its log alone holds is left in the log: emptying it is for its owner to do."""
+    original = tmp_path_factory.mktemp("theirs") / "store.db"
+    with plain(original) as owner:
+        owner.execute("PRAGMA journal_mode = WAL")
+        owner.execute("CREATE TABLE theirs (a)")
+        for suffix in ("", "-wal"):
+            shutil.copy(f"{original}{suffix}", f"{path}{suffix}")
+    before = contents(path.parent)
+    assert isinstance(refusal(path), StoreForeign)
+    assert contents(path.parent) == before
 
 
 def test_a_file_that_turns_foreign_between_the_look_and_the_lock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from research_fsm.storage import Query
+from research_fsm.storage import Query, Write
 from research_fsm.stores.sqlite import SQLiteStore
-from tests.stores.sqlite_examples import Child, appending, broken_links, plain
+from tests.stores.sqlite_examples import Child, appending, broken_links, end, plain, writing
 
 
 @pytest.fixture
@@ -48,8 +48,9 @@ def test_threads_share_a_store(store: SQLiteStore, path: Path) -> None:
     def work() -> None:
         together.wait()
         for note in range(20):
-            answers.append(store.transact(*appending("a", note)))
-            assert store.read(Query(streams=("a",))).heads["a"].version >= answers[-1]
+            own = store.transact(*appending("a", note))
+            answers.append(own)
+            assert store.read(Query(streams=("a",))).heads["a"].version >= own
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
@@ -73,6 +74,25 @@ def test_a_snapshot_sees_one_point_in_time(store: SQLiteStore) -> None:
             assert list(view.heads) == ["a"]
             assert [row.version for row in view.history("a")] == [1]
     assert len(list(store.events())) == 3
+
+
+def test_a_read_of_several_statements_sees_one_point_in_time(store: SQLiteStore, path: Path) -> None:
+    """Somebody commits between the statement for the heads and the one for the documents: neither shows it."""
+    old, new = ({("a", "profile"): body} for body in (b"old", b"new"))
+    store.transact(*writing(Write(answer=None, streams=(end("a", 0, 1),), documents=old)))
+    query = Query(streams=("a",), documents=("profile",))
+    with SQLiteStore(path) as other:
+
+        def between(statement: str) -> None:
+            if "FROM documents" in statement and other.read(query).documents == old:
+                other.transact(*writing(Write(answer=None, streams=(end("a", 1, 2),), documents=new)))
+
+        store._channel.get().set_trace_callback(between)
+        view = store.read(query)
+        store._channel.get().set_trace_callback(None)
+    assert (view.heads["a"].version, view.documents) == (1, old)
+    view = store.read(query)
+    assert (view.heads["a"].version, view.documents) == (2, new)
 
 
 # --- processes ---------------------------------------------------------------------------------------------------
@@ -139,7 +159,11 @@ def test_a_child_uses_the_store_it_inherited(store: SQLiteStore, path: Path) -> 
 
     def work() -> object:
         os.read(reading, 1)
-        return [store.transact(*appending("a", note)) for note in range(20)], store.secret
+        found: list[int] = []
+        thread = threading.Thread(target=lambda: found.extend(store.transact(*appending("a", n)) for n in range(20)))
+        thread.start()
+        thread.join()
+        return found, store.secret
 
     child = Child(work)
     assert store._writer.connection is None
@@ -147,8 +171,8 @@ def test_a_child_uses_the_store_it_inherited(store: SQLiteStore, path: Path) -> 
     os.write(writing, b"x")
     own += [store.transact(*appending("a", note)) for note in range(10)]
     answer = child.result()
-    for end in (reading, writing):
-        os.close(end)
+    os.close(reading)
+    os.close(writing)
     assert isinstance(answer, tuple)
     assert answer[1] == store.secret
     assert sorted(own + answer[0]) == list(range(2, 42))
@@ -174,8 +198,8 @@ def test_a_parent_that_closes_takes_nothing_from_its_child(store: SQLiteStore, p
     store.close()
     os.write(gone, b"x")
     assert child.result() == (2, 3)
-    for end in (ready, told, go, gone):
-        os.close(end)
+    for pipe in (ready, told, go, gone):
+        os.close(pipe)
     with SQLiteStore(path) as again:
         assert versions(again, "a") == [1, 2, 3]
         assert intact(again, path)
