@@ -53,7 +53,7 @@ from research_fsm.policy import Policy, micros
 from research_fsm.profile import Profile
 from research_fsm.reads import Balance, PeoplePage, PersonDetails, ReportDetails
 from research_fsm.requests import Dispatcher
-from research_fsm.storage import Query, RecordedEvent, Rule, Store
+from research_fsm.storage import Head, Query, RecordedEvent, Rule, Store
 from research_fsm.tokens import AccessTokens
 
 __all__ = ["RecoveryPass", "Runs"]
@@ -61,6 +61,7 @@ __all__ = ["RecoveryPass", "Runs"]
 A = TypeVar("A")
 
 _RUNNING = (str(Phase.DISPATCHING), str(Phase.QUEUED), str(Phase.EXECUTING))
+_COMPLETE = (str(Phase.COMPLETE),)
 
 
 @frozen
@@ -101,7 +102,7 @@ class Runs:
         self.tokens = AccessTokens(store)
         self._dispatcher = dispatcher
         self._new_id = new_id
-        self._looked: tuple[int, str] | None = None
+        self._looked: dict[tuple[str, ...], tuple[int, str] | None] = {}
 
     # --- credits ---
 
@@ -357,18 +358,23 @@ class Runs:
         return RecoveryPass(tuple(recovered), tuple(errors))
 
     def _overdue(self) -> list[str]:
-        """Return the next people to look at: those behind the cursor first, then from the start again."""
-        limit, now = self.policy.recovery_batch, self.store.now()
-        heads = self.store.due(_RUNNING, now, after=self._looked, limit=limit)
-        if len(heads) < limit and self._looked is not None:
-            first = self.store.due(_RUNNING, now, after=None, limit=limit - len(heads))
+        """Return the next people to look at: the running ones who are due, and reports that have grown old."""
+        now = self.store.now()
+        heads = self._page(_RUNNING, now)
+        if self.policy.stale_after is not None:
+            heads += self._page(_COMPLETE, now - micros(self.policy.stale_after))
+        return [head.stream.removeprefix("person:") for head in heads]
+
+    def _page(self, tags: tuple[str, ...], until: int) -> list[Head]:
+        """Return the next heads with these tags: those behind the cursor first, then from the start again."""
+        limit, looked = self.policy.recovery_batch, self._looked.get(tags)
+        heads = self.store.due(tags, until, after=looked, limit=limit)
+        if len(heads) < limit and looked is not None:
+            first = self.store.due(tags, until, after=None, limit=limit - len(heads))
             heads += [head for head in first if head not in heads]
         last = heads[-1] if len(heads) == limit else None
-        self._looked = None if last is None or last.due is None else (last.due, last.stream)
-        if self.policy.stale_after is not None:
-            aged = now - micros(self.policy.stale_after)
-            heads += self.store.due((str(Phase.COMPLETE),), aged, after=None, limit=limit)
-        return [head.stream.removeprefix("person:") for head in heads]
+        self._looked[tags] = None if last is None or last.due is None else (last.due, last.stream)
+        return heads
 
     # --- how ---
 
