@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from attrs import field, frozen
 
-from research_fsm.errors import InvalidInput, StoreError
+from research_fsm.errors import InvalidInput, ResearchError
 from research_fsm.events import FailReason
 from research_fsm.outcomes import Claimed, GivenUp, Json, QueueEmpty, Renewed, StaleRun
 from research_fsm.runs import Runs
@@ -77,12 +77,12 @@ class Worker:
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; an entry that is at work then is finished first.
 
-        An error of the store is logged and tried again: a worker outlives a full disk.
+        An error of the store is logged and tried again: a worker outlives a full disk, and a log it cannot read.
         """
         while not stop.is_set():
             try:
                 idle = not self.run_once()
-            except StoreError:
+            except ResearchError:
                 _log.exception("the queue could not be worked on; trying again")
                 idle = True
             if idle:
@@ -129,7 +129,7 @@ class Worker:
                 answer = self._tell(claimed, outcome)
             except InvalidInput as error:
                 outcome = _detail(error)
-            except StoreError:
+            except ResearchError:
                 _log.exception("run %s could not be reported; trying again while the lease lasts", claimed.run_id)
                 lease.wait(_PAUSE_SECONDS)
             else:
@@ -199,7 +199,7 @@ class _Lease:
         run = self._claimed
         try:
             answer = self._runs.renew(run.run_id, run.run_no, run.external_id)
-        except StoreError:
+        except ResearchError:
             _log.exception("the lease of run %s could not be renewed; trying again while it lasts", run.run_id)
             return True
         match answer:
