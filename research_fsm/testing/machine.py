@@ -18,7 +18,7 @@ from typing import Any
 
 from attrs import frozen
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, multiple, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, multiple, rule
 
 from research_fsm import codec, transactions
 from research_fsm import commands as c
@@ -33,10 +33,19 @@ from research_fsm.testing.lockstep import Lockstep
 __all__ = ["store_machine"]
 
 _OWNERS = ("a", "a:b")
-_GRANTS = ("g", "b:g")
 _KEYS = ("k1", "k2")
 _ENGINE_RUNS = ("x", "y")
 _SALT = "salt"
+_WHO = ("x", "1", "y", "2")
+_RARELY = st.sampled_from((False, False, False, True))
+_CREDITS = (
+    ("add", "", 0),
+    ("grant", "g", 1),
+    ("grant", "b:g", 2),
+    ("grant", "g", 2),
+    ("revoke", "g", 0),
+    ("revoke", "b:g", 0),
+)
 _URLS = ("https://www.linkedin.com/in/ada", "https://www.linkedin.com/in/grace")
 _POLICY = Policy(
     dispatch_deadline=timedelta(seconds=40),
@@ -89,13 +98,15 @@ class _Machine(RuleBasedStateMachine):
         """Ask the audit about the whole log."""
         self.stores.close()
 
-    # --- people and credits ---
+    @initialize(target=people)
+    def begin(self) -> Any:  # noqa: ANN401  # What a bundle takes.
+        """Begin with a little money and somebody of each owner, so that most races are about something."""
+        for owner in _OWNERS:
+            self.stores.ask(c.GrantCredits(owner=owner, grant_id=self.new_id(), amount=4))
+        added = [self.adding(owner, _URLS[0], PersonKind.USER) for owner in _OWNERS]
+        return multiple(*(self.stores.ask(command).person_id for command in added))
 
-    @rule(target=people, owner=st.sampled_from(_OWNERS), url=st.sampled_from(_URLS), kind=st.sampled_from(PersonKind))
-    def add(self, owner: str, url: str, kind: PersonKind) -> Any:  # noqa: ANN401  # What a bundle takes.
-        """Add a person; a partner's address only once."""
-        answer = self.stores.ask(self.adding(owner, url, kind))
-        return answer.person_id if isinstance(answer, o.Added) else multiple()
+    # --- people and credits ---
 
     @rule(
         target=runs,
@@ -106,7 +117,7 @@ class _Machine(RuleBasedStateMachine):
         key=st.sampled_from((None, *_KEYS)),
     )
     def create(self, owner: str, url: str, kind: PersonKind, *, inside: bool, key: str | None) -> Any:  # noqa: ANN401
-        """Add somebody and start them at once."""
+        """Add somebody and start them at once; a partner's address only once."""
         adding = self.adding(owner, url, kind)
         starting = c.StartRun(
             person_id=adding.person_id,
@@ -118,30 +129,30 @@ class _Machine(RuleBasedStateMachine):
         answer = self.stores.both(*transactions.create(adding, starting, self.policy))
         return self.begun(answer.start if isinstance(answer, o.Created) else answer)
 
-    @rule(owner=st.sampled_from(_OWNERS), grant_id=st.sampled_from(_GRANTS), amount=st.integers(1, 3))
-    def grant(self, owner: str, grant_id: str, amount: int) -> None:
-        """Grant credits, or ask for the same grant again, or with another amount."""
-        self.stores.ask(c.GrantCredits(owner=owner, grant_id=grant_id, amount=amount))
+    @rule(
+        target=people, owner=st.sampled_from(_OWNERS), kind=st.sampled_from(PersonKind), what=st.sampled_from(_CREDITS)
+    )
+    def add_or_grant(self, owner: str, kind: PersonKind, what: tuple[str, str, int]) -> Any:  # noqa: ANN401
+        """Add a person; grant credits, again, or with another amount; or take a grant back, whatever became of it."""
+        verb, grant_id, amount = what
+        if verb == "grant":
+            self.stores.ask(c.GrantCredits(owner=owner, grant_id=grant_id, amount=amount))
+        elif verb == "revoke":
+            self.stores.ask(c.RevokeCredits(owner=owner, grant_id=grant_id))
+        else:
+            answer = self.stores.ask(self.adding(owner, _URLS[0], kind))
+            return answer.person_id if isinstance(answer, o.Added) else multiple()
+        return multiple()
 
-    @rule(owner=st.sampled_from(_OWNERS))
-    def grant_anew(self, owner: str) -> None:
-        """Grant a credit that nobody granted before."""
-        self.stores.ask(c.GrantCredits(owner=owner, grant_id=self.new_id(), amount=1))
+    @rule(person_id=people, owner=st.sampled_from((None, "other")), reason=st.sampled_from(StaleReason))
+    def mark_stale(self, person_id: str, owner: str | None, reason: StaleReason) -> None:
+        """Mark a report stale, in whatever status, and whosever it is."""
+        self.stores.ask(c.MarkStale(person_id=person_id, owner=owner, reason=reason))
 
-    @rule(owner=st.sampled_from(_OWNERS), grant_id=st.sampled_from(_GRANTS))
-    def revoke(self, owner: str, grant_id: str) -> None:
-        """Take a grant back, also one that never was, was spent, or was taken back before."""
-        self.stores.ask(c.RevokeCredits(owner=owner, grant_id=grant_id))
-
-    @rule(person_id=people, reason=st.sampled_from(StaleReason))
-    def mark_stale(self, person_id: str, reason: StaleReason) -> None:
-        """Mark a report stale, in whatever status."""
-        self.stores.ask(c.MarkStale(person_id=person_id, reason=reason))
-
-    @rule(person_id=people, owner=st.sampled_from((None, "other")), really=st.integers(0, 4))
-    def erase(self, person_id: str, owner: str | None, really: int) -> None:
+    @rule(person_id=people, owner=st.sampled_from(("other", None)), really=st.sampled_from((False, False, True)))
+    def erase(self, person_id: str, owner: str | None, *, really: bool) -> None:
         """Erase a person now and then, and try to erase another owner's."""
-        if owner is not None or really == 0:
+        if owner is not None or really:
             self.stores.ask(c.ErasePerson(person_id=person_id, owner=owner))
 
     # --- runs ---
@@ -164,11 +175,6 @@ class _Machine(RuleBasedStateMachine):
         )
         return self.begun(self.stores.ask(command))
 
-    @rule(run=runs)
-    def arm(self, run: _Run) -> None:
-        """Allow an attempt, if one may be sent."""
-        self.stores.ask(c.ArmAttempt(run_id=run.run_id))
-
     @rule(
         run=runs,
         attempt=st.integers(1, 3),
@@ -189,40 +195,27 @@ class _Machine(RuleBasedStateMachine):
         )
         self.stores.ask(command)
 
-    @rule(run=runs, who=st.sampled_from((*_ENGINE_RUNS, "1", "2")), wrong=st.sampled_from((0, 0, 0, 1)))
-    def claim(self, run: _Run, who: str, wrong: int) -> None:
-        """Claim a run, also with another run's number."""
-        self.stores.ask(c.ClaimRun(**self.named(run, who, wrong)))
+    @rule(run=runs, who=st.sampled_from(_WHO), content=st.sampled_from((None, b"1", b"2")), wrong=_RARELY)
+    def call_back(self, run: _Run, who: str, content: bytes | None, *, wrong: bool) -> None:
+        """Claim, or report, in time or late, as whoever one is, also with another run's number."""
+        named = self.named(run, who, wrong=wrong)
+        self.stores.ask(c.ClaimRun(**named) if content is None else c.CompleteRun(**named, report=content))
 
-    @rule(
-        run=runs,
-        who=st.sampled_from((*_ENGINE_RUNS, "1", "2")),
-        wrong=st.sampled_from((0, 0, 0, 1)),
-        report=st.sampled_from((b'{"report":1}', b'{"report":2}')),
-    )
-    def complete(self, run: _Run, who: str, wrong: int, report: bytes) -> None:
-        """Report, in time or late, as whoever one is."""
-        self.stores.ask(c.CompleteRun(**self.named(run, who, wrong), report=report))
-
-    @rule(
-        run=runs,
-        who=st.sampled_from((*_ENGINE_RUNS, "1", "2")),
-        wrong=st.sampled_from((0, 0, 0, 1)),
-        detail=st.sampled_from((None, b'"why"')),
-    )
-    def fail(self, run: _Run, who: str, wrong: int, detail: bytes | None) -> None:
+    @rule(run=runs, who=st.sampled_from(_WHO), detail=st.sampled_from((None, b'"why"')), wrong=_RARELY)
+    def fail(self, run: _Run, who: str, detail: bytes | None, *, wrong: bool) -> None:
         """Report a failure, in time or late, as whoever one is."""
-        self.stores.ask(c.FailRun(**self.named(run, who, wrong), detail=detail))
+        self.stores.ask(c.FailRun(**self.named(run, who, wrong=wrong), detail=detail))
 
-    @rule()
-    def take(self) -> None:
-        """Take an entry of the embedded queue."""
-        self.stores.ask(c.TakeEntry())
-
-    @rule(run=runs, who=st.sampled_from(("x", "1", "2")))
-    def renew(self, run: _Run, who: str) -> None:
-        """Renew a lease, one's own or not."""
-        self.stores.ask(c.RenewLease(**self.named(run, who)))
+    @rule(run=runs, what=st.sampled_from(("take", "take", "renew", "arm")), who=st.sampled_from(_WHO))
+    def work(self, run: _Run, what: str, who: str) -> None:
+        """Take an entry of the embedded queue, renew a lease, one's own or not, or allow an attempt."""
+        match what:
+            case "take":
+                self.stores.ask(c.TakeEntry())
+            case "renew":
+                self.stores.ask(c.RenewLease(**self.named(run, who)))
+            case _:
+                self.stores.ask(c.ArmAttempt(run_id=run.run_id))
 
     @rule(
         run=runs,
@@ -261,9 +254,9 @@ class _Machine(RuleBasedStateMachine):
     def key_of(self, caller: str | None, key: str | None, *request: str) -> c.RequestKey | None:
         return None if key is None else c.RequestKey.of(caller, key, *request)
 
-    def named(self, run: _Run, who: str, wrong: int = 0) -> dict[str, Any]:
+    def named(self, run: _Run, who: str, *, wrong: bool = False) -> dict[str, Any]:
         external_id = who if who in _ENGINE_RUNS else f"{run.run_id}:{who}"
-        return {"run_id": run.run_id, "run_no": run.run_no + wrong, "external_id": external_id}
+        return {"run_id": run.run_id, "run_no": run.run_no + int(wrong), "external_id": external_id}
 
     def begun(self, answer: object) -> Any:  # noqa: ANN401  # What a bundle takes.
         """Remember a run that was started just now."""
