@@ -470,7 +470,8 @@ def _preference(seen: Sighting) -> int:
     """Order the engine runs of one request: first one that is at work, then one with a report, then the rest."""
     if seen.state is SightingState.ALIVE:
         return 0
-    return 1 if seen.report is not None else 2
+    reports = seen.state is SightingState.COMPLETED and seen.report is not None
+    return 1 if reports else 2
 
 
 def _by_deadline(

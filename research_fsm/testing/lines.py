@@ -222,13 +222,13 @@ def _recover(step: Step, command: c.RecoverRun) -> Iterator[str]:
         yield from _run_unchanged(step, "2")
         return
     alive = [seen.external_id for seen in command.sightings if seen.state is c.SightingState.ALIVE]
+    done = [seen.external_id for seen in command.sightings if _has_report(seen)]
     adopts = person.phase is Phase.DISPATCHING and bool(command.sightings)
-    known = [*alive, *(seen.external_id for seen in command.sightings)][0] if adopts else run.claimed_by
+    known = [*alive, *done, *(seen.external_id for seen in command.sightings)][0] if adopts else run.claimed_by
     known = known or run.dispatched_as
     final = next((seen for seen in command.sightings if seen.external_id == known), None)
     if final is not None and final.state is not c.SightingState.ALIVE:
-        done = final.state is c.SightingState.COMPLETED and final.report is not None
-        yield from _phase(step, "X5", Phase.COMPLETE if done else Phase.FAILED)
+        yield from _phase(step, "X5", Phase.COMPLETE if _has_report(final) else Phase.FAILED)
     elif adopts:
         yield from _phase(step, "X6", Phase.QUEUED)
     elif run.delivery > 0:
@@ -241,6 +241,10 @@ def _recover(step: Step, command: c.RecoverRun) -> Iterator[str]:
         yield from _armed(step, "X2")
     else:
         yield from _run_unchanged(step, "X8")
+
+
+def _has_report(seen: c.Sighting) -> bool:
+    return seen.state is c.SightingState.COMPLETED and seen.report is not None
 
 
 def _mark_stale(step: Step, command: c.MarkStale) -> Iterator[str]:
