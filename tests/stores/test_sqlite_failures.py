@@ -229,6 +229,7 @@ def test_a_lost_acknowledgement_is_unknown(store: SQLiteStore, *, done: bool) ->
     make_faulty(store, "COMMIT", driver_error(sqlite3.SQLITE_IOERR_FSYNC, "SQLITE_IOERR_FSYNC"), done=done)
     with pytest.raises(CommitUnknown, match="may or may not last"):
         store.transact(*appending("a", 2))
+    assert store._writer.connection is None  # It is not trusted any more; the next call opens another one.
     assert len(list(store.events())) == (2 if done else 1)
     assert store.transact(*appending("a", 3)) == (3 if done else 2)
 
@@ -282,7 +283,7 @@ def test_wiping_that_fails_is_tried_again(store: SQLiteStore) -> None:
     "raised",
     [KeyboardInterrupt(), sqlite3.OperationalError("of the rule's own"), InvalidInput("x", "y"), UnicodeError()],
 )
-def test_what_a_rule_raises_passes_unchanged(store: SQLiteStore, raised: BaseException) -> None:
+def test_what_a_rule_raises_passes_unchanged(store: SQLiteStore, path: Path, raised: BaseException) -> None:
     """Even an error of the driver's class: nothing is written, no lock is kept."""
 
     def rule(_: View, __: int) -> Write[int]:
@@ -291,6 +292,9 @@ def test_what_a_rule_raises_passes_unchanged(store: SQLiteStore, raised: BaseExc
     with pytest.raises(type(raised)) as caught:
         store.transact(Query(), rule)
     assert caught.value is raised
+    with plain(path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("ROLLBACK")
     assert store.transact(*appending("a", 2)) == 2
 
 
