@@ -127,11 +127,12 @@ def _clock(latest: int | None) -> Check:
 
 def _life(runs: Runs) -> Iterator[Check]:
     waiting = sum(1 for entry in runs.store.entries() if entry.lease_until is None)
-    yield Check("queue", "ok", f"{waiting} runs wait for a worker")
+    yield Check("queue", "ok", "1 run waits for a worker" if waiting == 1 else f"{waiting} runs wait for a worker")
     since = runs.store.now() - _PATIENCE // timedelta(microseconds=1)
     overdue = len(runs.store.due(_RUNNING, since, after=None, limit=_MANY))
     if overdue:
-        words = f"{overdue} people are overdue for more than a minute: let `serve` or `recover --every 10s` run"
+        who = "1 person is" if overdue == 1 else f"{overdue} people are"
+        words = f"{who} overdue for more than a minute: let `serve` or `recover --every 10s` run"
         yield Check("recovery", "warning", words)
     else:
         yield Check("recovery", "ok", "nobody is overdue")
