@@ -119,6 +119,19 @@ def test_a_name_that_is_not_found_is_not_sent(make: Client, monkeypatch: pytest.
     assert (outcome.result, outcome.reason) == (AttemptResult.NOT_SENT, "connect_error")
 
 
+def test_connecting_and_reading_have_their_own_times(make: Client) -> None:
+    """Waiting for a free connection belongs to connecting, and writing to reading."""
+    timeouts = []
+
+    def answer(asked: httpx2.Request) -> httpx2.Response:
+        timeouts.append(asked.extensions["timeout"])
+        return httpx2.Response(200, json={"id": "run_1"})
+
+    configured = settings(connect_timeout=timedelta(seconds=2), read_timeout=timedelta(seconds=7))
+    make(configured, transport=httpx2.MockTransport(answer)).dispatch(request())
+    assert timeouts == [{"connect": 2.0, "pool": 2.0, "read": 7.0, "write": 7.0}]
+
+
 # --- something may have been sent --------------------------------------------------------------------------------
 
 
@@ -304,6 +317,17 @@ def test_a_listed_run_that_cannot_be_read_is_there(make: Client) -> None:
     engine.end(external_id, Status.FAILED)
     assert [seen.state for seen in dispatcher.look(request(), ())] == [SightingState.ALIVE]
     assert [seen.state for seen in dispatcher.look(request(), ())] == [SightingState.ENDED]
+
+
+def test_a_listed_run_that_does_not_carry_the_tag_is_none(make: Client) -> None:
+    """The list lags: what the run itself says is believed."""
+
+    def contradicting(asked: httpx2.Request) -> httpx2.Response:
+        if asked.url.path == "/api/v1/runs":
+            return httpx2.Response(200, json={"data": [{"id": "run_1", "tags": [f"research-run:{RUN_ID}"]}]})
+        return httpx2.Response(200, json={"id": "run_1", "tags": ["other"], "status": "QUEUED"})
+
+    assert make(settings(), transport=httpx2.MockTransport(contradicting)).look(request(), ()) == ()
 
 
 def test_a_read_is_repeated_a_few_times(make: Client) -> None:
