@@ -219,7 +219,7 @@ class StreamWrite:
     Args:
         stream: Its name.
         expected: The version that the rule saw; another one now and nothing is written.
-        events: What to append.
+        events: What to append; a stream that is new has at least one.
         state: The state after them.
         fold: The version of the fold that made it.
         link: As in `Head`; ignored for a stream that exists.
@@ -239,7 +239,7 @@ class StreamWrite:
 
 @frozen(kw_only=True)
 class Write(Generic[A_co]):
-    """What a rule decided; an empty one writes nothing.
+    """What a rule decided; an empty one writes nothing. It names each stream, key and receipt at most once.
 
     Args:
         answer: What the caller is told, once everything is committed.

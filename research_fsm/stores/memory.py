@@ -13,7 +13,7 @@ from typing import Self, TypeVar
 
 from attrs import Factory, define, evolve
 
-from research_fsm.errors import StoreClosed, WriteRejected
+from research_fsm.errors import StoreClosed, StoreError, WriteRejected
 from research_fsm.storage import (
     Head,
     Query,
@@ -80,6 +80,7 @@ class MemoryStore:
         self._tables = _Tables()
         self._secret = secrets.token_bytes(32)
         self._closed = False
+        self._deciding = False
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self._tables.events)} events)"
@@ -108,10 +109,19 @@ class MemoryStore:
         with self._lock:
             self._check_open()
             now = self.now()
-            write = rule(self._load(query, now), now)
+            write = self._decided(query, rule, now)
             _check(self._tables, write)
             _apply(self._tables, write, now)
             return write.answer
+
+    def _decided(self, query: Query, rule: Rule[A], now: int) -> Write[A]:
+        if self._deciding:
+            raise StoreError(_WHERE, "a rule must not call the store: it looks at its view, and says what to write")
+        self._deciding = True
+        try:
+            return rule(self._load(query, now), now)
+        finally:
+            self._deciding = False
 
     @contextmanager
     def snapshot(self) -> Iterator[Reader]:
@@ -204,7 +214,12 @@ class MemoryStore:
             for name in query.documents
             if (stream, name) in tables.documents
         }
-        return View(heads=heads, keys=keys, receipts=receipts, documents=documents, entry=entry, history=self.events)
+
+        def history(stream: str) -> Iterator[RecordedEvent]:
+            seen = heads[stream].version if stream in heads else 0
+            return iter(tables.streams.get(stream, [])[:seen])
+
+        return View(heads=heads, keys=keys, receipts=receipts, documents=documents, entry=entry, history=history)
 
 
 def _check(tables: _Tables, write: Write[object]) -> None:
