@@ -72,24 +72,30 @@ async function researched(claim: Claim, signal: AbortSignal, research: Research,
   try {
     return await research(claim.profile, AbortSignal.any([signal, AbortSignal.timeout(left)]));
   } catch (error) {
-    await tell("fail", { reason: String(error).slice(0, 2_000) });
-    throw error;
+    return await failed(error, tell);
   }
 }
 
 async function completed(payload: Payload, report: Report, tell: Tell): Promise<Output> {
   try {
-    await tell("complete", report);
+    await tell("complete", { content: report.content, change_summary: report.change_summary ?? null });
   } catch (error) {
     if (error instanceof Stale) throw error;
-    if (error instanceof Rejected) {
-      // The service cannot keep this report, whoever brings it.
-      await tell("fail", { reason: String(error).slice(0, 2_000) });
-      throw error;
-    }
+    // The service cannot keep this report, whoever brings it.
+    if (error instanceof Rejected) return await failed(error, tell);
     // The service cannot be reached. It will ask the engine, and find the report in what the task returns.
   }
   return { run_id: payload.run_id, run_no: payload.run_no, ...report };
+}
+
+/** Say that the run failed; if that is not heard either, the service reads the engine run's status. */
+async function failed(error: unknown, tell: Tell): Promise<never> {
+  try {
+    await tell("fail", { reason: String(error).slice(0, 2_000) });
+  } catch (unheard) {
+    if (unheard instanceof Stale) throw unheard;
+  }
+  throw error;
 }
 
 /** Say one thing until it is answered, a few times. */
