@@ -64,7 +64,7 @@ def evolve(account: Account, event: AccountEvent) -> Account:
             return changed(account, held=account.held - amount, charged=account.charged + amount)
         case CreditsReleased(amount=amount):
             return changed(account, held=account.held - amount)
-        case CreditsRefunded(amount=amount):
+        case CreditsRefunded(amount=amount):  # The last case.
             return changed(account, refunded=account.refunded + amount)
 
 

@@ -78,7 +78,9 @@ def one_open_run(before: Person, event: PersonEvent, _: Person) -> str | None:
             return None if run_no == before.run_no + 1 else f"run {run_no} follows run {before.run_no}"
         case PersonAdded() | AttemptAnswered() | CallbackRefused() | ReportMarkedStale() | PersonErased():
             return None
-        case AttemptArmed() | RunDispatched() | RunClaimed() | RunCompleted() | RunFailed() | RunRolledBack():
+        case (
+            AttemptArmed() | RunDispatched() | RunClaimed() | RunCompleted() | RunFailed() | RunRolledBack()
+        ):  # The last case.
             if before.current(event.run_no) is None:
                 return f"{type(event).__name__} of run {event.run_no}, which is not the open run"
             return None

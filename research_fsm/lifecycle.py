@@ -177,7 +177,7 @@ def trigger_of(event: PersonEvent) -> Trigger:
             return Trigger.MARK_STALE
         case CallbackRefused():
             return Trigger.REFUSE_CALLBACK
-        case PersonErased():
+        case PersonErased():  # The last case.
             return Trigger.ERASE
 
 

@@ -226,7 +226,7 @@ def _changed_by(person: Person, event: PersonEvent, at: int) -> Person:
                 outcome=None if external_id is None else Outcome(run_no, CallbackKind.FAIL, external_id, digest),
                 failures_in_a_row=person.failures_in_a_row + 1,
             )
-        case AttemptArmed() | AttemptAnswered() | RunDispatched() | RunClaimed() | RunRolledBack():
+        case AttemptArmed() | AttemptAnswered() | RunDispatched() | RunClaimed() | RunRolledBack():  # The last case.
             return changed(person, run=_run_after(person.run, event, at))
 
 
@@ -255,7 +255,7 @@ def _run_after(run: Run, event: _RunEvent, at: int) -> Run:
             return changed(run, deadline=None, hold=_ended(run.hold, hold))
         case PersonErased(hold=hold):
             return changed(run, deadline=None, hold=_ended(run.hold, hold))
-        case RunRolledBack():
+        case RunRolledBack():  # The last case.
             return changed(run, deadline=None, hold=Hold.RELEASED)
 
 
@@ -270,5 +270,5 @@ def _ended(hold: Hold, end: HoldEnd | None) -> Hold:
             return Hold.RELEASED
         case HoldEnd.REFUNDED:
             return Hold.REFUNDED
-        case HoldEnd.KEPT | None:
+        case HoldEnd.KEPT | None:  # The last case.
             return hold

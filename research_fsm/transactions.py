@@ -196,7 +196,7 @@ def created(answer: StartAnswer) -> CreateAnswer:
     match answer:
         case Queued() | Unresolved() | RolledBack():
             return Created(answer.person_id, answer)
-        case AlreadyRunning() | InsufficientCredits() | PersonNotFound() | KeyReused():
+        case AlreadyRunning() | InsufficientCredits() | PersonNotFound() | KeyReused():  # The last case.
             return answer
 
 

@@ -221,6 +221,7 @@ FORGERIES: dict[str, tuple[str, list[PersonEvent], list[AccountEvent]]] = {
         [HELD, CHARGED],
     ),
     "more spent than granted": ("never_overdrawn", [], [CreditsHeld(ADA, RUN, 1, 9)]),
+    "an amount below zero": ("never_overdrawn", [], [CreditsGranted("less", -1)]),
     "charged without a hold": ("one_hold_per_run", [], [CHARGED]),
     "held twice": ("one_hold_per_run", [STARTED], [HELD, HELD]),
     "held while the last one is": ("one_hold_per_run", [STARTED], [HELD, CreditsHeld(ADA, SECOND_RUN, 2, 1)]),
@@ -255,6 +256,12 @@ def test_a_forged_history_breaks_the_law_it_is_made_to_break(name: str) -> None:
     """Each forgery is an event, or its absence, that a wrong rule would write; the log is hashed and folded."""
     law, people, account = FORGERIES[name]
     assert law in forged(people, account)
+
+
+def test_a_finding_reads_as_one_line() -> None:
+    """It says which law is broken, where, and how."""
+    assert str(Finding("legal", "person:a", 3, "no")) == "legal: person:a version 3: no"
+    assert str(Finding("heads_are_folds", "person:a", None, "no")) == "heads_are_folds: person:a: no"
 
 
 def test_another_owners_credits_are_found() -> None:
