@@ -221,10 +221,10 @@ def _recover(step: Step, command: c.RecoverRun) -> Iterator[str]:
     if run is None:
         yield from _run_unchanged(step, "2")
         return
-    alive = [seen.external_id for seen in command.sightings if seen.state is c.SightingState.ALIVE]
-    done = [seen.external_id for seen in command.sightings if _has_report(seen)]
+    alive = [seen for seen in command.sightings if seen.state is c.SightingState.ALIVE]
+    reported = [seen for seen in command.sightings if seen.report is not None]
     adopts = person.phase is Phase.DISPATCHING and bool(command.sightings)
-    known = [*alive, *done, *(seen.external_id for seen in command.sightings)][0] if adopts else run.claimed_by
+    known = [*alive, *reported, *command.sightings][0].external_id if adopts else run.claimed_by
     known = known or run.dispatched_as
     final = next((seen for seen in command.sightings if seen.external_id == known), None)
     if final is not None and final.state is not c.SightingState.ALIVE:
@@ -240,7 +240,7 @@ def _recover(step: Step, command: c.RecoverRun) -> Iterator[str]:
     elif command.sends and _may_arm(step, person, run):
         yield from _armed(step, "X2")
     else:
-        yield from _run_unchanged(step, "X8")
+        yield from _run_unchanged(step, "X8" if command.sightings else "X2")
 
 
 def _has_report(seen: c.Sighting) -> bool:

@@ -102,5 +102,7 @@ def _refused(step: Step) -> Iterator[str]:
     noted = evolve(step.after, person=evolve(step.after.person, refused=step.before.person.refused))
     if noted != step.before:
         yield f"5: {type(step.answer).__name__} changed something"
+    if any(event in step.before.person.refused for event in step.events):
+        yield f"5: {type(step.answer).__name__} was recorded before, and is again"
     if any(not isinstance(event, CallbackRefused) for event in step.events) or len(step.events) > 1:
         yield f"5: {type(step.answer).__name__} was recorded as {step.events}"

@@ -40,7 +40,7 @@ from research_fsm.requests import AttemptOutcome, Cancel, Dispatch, DispatchRequ
 from research_fsm.storage import Head, Store
 from research_fsm.testing.clock import ManualClock
 from research_fsm.testing.interleave import Choices, interleave
-from research_fsm.testing.recount import Recount
+from research_fsm.testing.recount import CountedRun, Recount
 from research_fsm.testing.scripted import Engine, EngineRun, Reply
 
 __all__ = ["race"]
@@ -128,7 +128,7 @@ class _World:
         return common | {
             "an engine run begins": self._hire,
             "an engine run ends": self._end,
-            "a request arrives late": self._arrive,
+            "the engine has one more": self._doubled,
             "keys are forgotten": self._engine.forget_keys,
         }
 
@@ -241,9 +241,13 @@ class _World:
         else:
             self._engine.end(run.external_id)
 
-    def _arrive(self) -> None:
+    def _doubled(self) -> None:
+        """Let a request arrive that was thought lost, or somebody run one again by hand."""
+        again = self._drawn_run(lambda _: not self._late)
         if self._late:
             self._engine.take(self._late.pop())
+        elif again is not None:
+            self._engine.replay(again.external_id)
 
     # --- what a flow asks for ---
 
@@ -293,18 +297,20 @@ class _World:
     def check(self) -> None:
         """Count what happened since the last step, and hold it against what the engine really has."""
         wrong = self._recount.follow(self._store)
-        wrong.extend(self._refusals_prove_nothing())
-        assert not wrong, "\n".join(wrong)  # noqa: S101  # The proof kit says what is wrong as tests do.
-
-    def _refusals_prove_nothing(self) -> Iterator[str]:
-        """X2: a refusal rolls back only if the engine has nothing of this run, and no request is under way."""
         for person_id in self._people:
             for run in self._recount.people[person_id].runs.values():
-                if run.ended == "RunRolledBack" and run.ended_by in ("refused", "not_sent"):
-                    taken = any(one.request.run_id == run.run_id for one in self._engine.runs)
-                    late = any(one.run_id == run.run_id for one in self._late)
-                    if taken or late or run.run_id in self._under_way:
-                        yield f"X2: run {run.run_id} was rolled back by a refusal, and the engine has it, or may yet"
+                wrong.extend(self._compared_with_the_engine(run))
+        assert not wrong, "\n".join(wrong)  # noqa: S101  # The proof kit says what is wrong as tests do.
+
+    def _compared_with_the_engine(self, run: CountedRun) -> Iterator[str]:
+        """X2: a refusal is proof that the engine has nothing. X6: what confirms a run is an engine run of it."""
+        if run.ended_by in ("refused", "not_sent"):
+            taken = any(one.request.run_id == run.run_id for one in self._engine.runs)
+            late = any(one.run_id == run.run_id for one in self._late)
+            if taken or late or run.run_id in self._under_way:
+                yield f"X2: run {run.run_id} was rolled back by a refusal, and the engine has it, or may yet"
+        if run.dispatched_as is not None and self._engine.run(run.dispatched_as).request.run_id != run.run_id:
+            yield f"X6: run {run.run_id} was confirmed by {run.dispatched_as}, which is another run's"
 
     def come_to_rest(self) -> None:
         """Let the engine be silent, and recovery and the embedded queue's workers look until nobody has to."""

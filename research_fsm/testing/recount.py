@@ -13,19 +13,22 @@ from attrs import Factory, define
 
 from research_fsm.storage import Reader, RecordedEvent
 
-__all__ = ["Life", "Recount"]
+__all__ = ["CountedRun", "Life", "Recount"]
 
 _OPEN, _OVER = "open", "over"
 
 
 @define
-class _Run:
+class CountedRun:
+    """A run as counted so far, from its events and from its account's."""
+
     run_id: str
     cost: int
     state: str = _OPEN
     attempts: set[int] = Factory(set)
     armed: int = 0
     confirmed: bool = False
+    dispatched_as: str | None = None
     claimed_by: str | None = None
     delivery: int = 0
     credits: list[str] = Factory(list)
@@ -45,7 +48,7 @@ class Life:
     """
 
     owner: str
-    runs: dict[int, _Run] = Factory(dict)
+    runs: dict[int, CountedRun] = Factory(dict)
     erased: bool = False
     reports: int = 0
 
@@ -123,7 +126,7 @@ class Recount:
         if not data["inside"] and (data["deadline"] is None or data["deadline"] <= at):
             yield "6: a dispatch without a deadline"
         self._run_ids.add(data["run_id"])
-        life.runs[data["run_no"]] = _Run(data["run_id"], data["cost"])
+        life.runs[data["run_no"]] = CountedRun(data["run_id"], data["cost"])
 
     # --- credits ---
 
@@ -169,11 +172,11 @@ _AFTER: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _end(run: _Run, how: str) -> None:
+def _end(run: CountedRun, how: str) -> None:
     run.state, run.ended = _OVER, how
 
 
-def _ran(life: Life, run: _Run, event: RecordedEvent, data: Mapping[str, Any]) -> Iterator[str]:
+def _ran(life: Life, run: CountedRun, event: RecordedEvent, data: Mapping[str, Any]) -> Iterator[str]:
     """Follow what happened to the open run."""
     match event.type:
         case "AttemptArmed":
@@ -188,7 +191,7 @@ def _ran(life: Life, run: _Run, event: RecordedEvent, data: Mapping[str, Any]) -
                 yield "2: confirmed twice"
             if data["external_id"] is not None and (data["deadline"] or 0) <= event.at:
                 yield "6: queued at the engine without a deadline"
-            run.confirmed = True
+            run.confirmed, run.dispatched_as = True, data["external_id"]
         case "RunClaimed":
             yield from _claimed(run, event, data)
         case "RunRolledBack":
@@ -202,7 +205,7 @@ def _ran(life: Life, run: _Run, event: RecordedEvent, data: Mapping[str, Any]) -
             yield from _ended(life, run, event, data)
 
 
-def _ended(life: Life, run: _Run, event: RecordedEvent, data: Mapping[str, Any]) -> Iterator[str]:
+def _ended(life: Life, run: CountedRun, event: RecordedEvent, data: Mapping[str, Any]) -> Iterator[str]:
     if data["external_id"] is not None and run.claimed_by not in (None, data["external_id"]):
         yield f"X3: ended by {data['external_id']}, claimed by {run.claimed_by}"
     if event.type == "RunCompleted":
@@ -213,7 +216,7 @@ def _ended(life: Life, run: _Run, event: RecordedEvent, data: Mapping[str, Any])
     _end(run, event.type)
 
 
-def _claimed(run: _Run, event: RecordedEvent, data: Mapping[str, Any]) -> Iterator[str]:
+def _claimed(run: CountedRun, event: RecordedEvent, data: Mapping[str, Any]) -> Iterator[str]:
     next_delivery = run.delivery > 0 and data["delivery"] == run.delivery + 1
     if run.claimed_by is not None and not next_delivery:
         yield f"X1: claimed by {data['external_id']} and by {run.claimed_by}"

@@ -108,6 +108,18 @@ class Engine:
             self._keys[request.dispatch_key] = external_id
             return external_id
 
+    def replay(self, external_id: str) -> str:
+        """Make another run of the same request, as a button on an engine's dashboard does.
+
+        Returns:
+            The new engine run's id.
+        """
+        request = self.run(external_id).request
+        with self._lock:
+            replayed = f"run_{len(self._runs) + 1}"
+            self._runs[replayed] = EngineRun(replayed, request)
+            return replayed
+
     def complete(self, external_id: str, content: Json = None, *, with_output: bool = True) -> None:
         """End a run as completed.
 

@@ -45,11 +45,11 @@ def _ticks(number: int) -> timedelta:
 
 
 SHORT = Policy(
-    dispatch_deadline=_ticks(3),
+    dispatch_deadline=_ticks(4),
     queue_deadline=_ticks(1),
-    run_deadline=_ticks(2),
+    run_deadline=_ticks(3),
     attempt_lease=_ticks(1),
-    resend_window=_ticks(2),
+    resend_window=_ticks(3),
     max_attempts=2,
     worker_lease=_ticks(2),
     renew_every=_ticks(1),

@@ -138,6 +138,9 @@ class JobSuite(StoreSuite):
             for _again in range(2):
                 runs.revoke("acme", "g").accepted()
             assert runs.balance("acme").available == 0
+            runs.grant("acme", 3, grant_id="spent").accepted()
+            runs.start(added(runs, credits=0)).accepted()
+            assert runs.revoke("acme", "spent") == InsufficientCredits("acme", 2, 3)
 
     def test_names_with_colons_are_names_like_any_other(self) -> None:
         """An owner and a grant_id that read the same when put in a row are still different."""

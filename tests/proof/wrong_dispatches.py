@@ -1,0 +1,242 @@
+"""Mistakes in starting a run, handing it over, and recovering it."""
+
+from research_fsm import decide, flows, person, transactions
+from tests.proof.mistake import Mistake
+
+__all__ = ["WRONG_DISPATCHES"]
+
+WRONG_DISPATCHES = (
+    # --- starts ---
+    Mistake(
+        "no compare-and-swap",
+        "1",
+        decide,
+        "start",
+        "not lifecycle.allows(person.phase, Trigger.START)",
+        "person.phase is Phase.DISPATCHING",
+    ),
+    Mistake("balance not checked", "3", decide, "start", "account.available < policy.cost", "False"),
+    Mistake(
+        "credits before status", "1", decide, "start", "not lifecycle.allows(person.phase, Trigger.START)", "False"
+    ),
+    Mistake("run_no reused", "X2", decide, "start", "person.run_no + 1", "max(1, person.run_no)"),
+    Mistake(
+        "claimed_by not cleared",
+        "X7",
+        person,
+        "_changed_by",
+        "started_at=at, deadline=deadline)",
+        "started_at=at, deadline=deadline, claimed_by=person.run and person.run.claimed_by)",
+    ),
+    Mistake("another owner's person", "start", decide, "start", "_visible(person, command.owner)", "person.exists"),
+    Mistake(
+        "request key ignored",
+        "receipt|8",
+        transactions,
+        "_replayed",
+        "if key is None or receipt is None:",
+        "if True:",
+        "machine",
+    ),
+    Mistake(
+        "a key's second request answered like its first",
+        "8|KeyReused",
+        transactions,
+        "_replayed",
+        "if receipt.fingerprint == key.fingerprint",
+        "if True",
+        "suite: test_a_request_key_is_answered_once",
+    ),
+    Mistake(
+        "a key that outlives an erasure",
+        "8|PersonNotFound|Queued",
+        transactions,
+        "_replayed",
+        "person.phase is Phase.ERASED",
+        "False",
+        "suite: test_an_erased_person_is_gone",
+    ),
+    # --- attempts and their answers ---
+    Mistake(
+        "timeout treated as refusal",
+        "X2",
+        decide,
+        "record_answer",
+        "command.result is AttemptResult.AMBIGUOUS or ",
+        "",
+    ),
+    Mistake(
+        "timeout treated as refusal, seen from the engine",
+        "X2",
+        decide,
+        "record_answer",
+        "command.result is AttemptResult.AMBIGUOUS or ",
+        "",
+        "race",
+    ),
+    Mistake(
+        "refusal after an open ambiguous attempt rolls back",
+        "X2",
+        decide,
+        "record_answer",
+        "len(run.open_attempts) > 1",
+        "False",
+    ),
+    Mistake(
+        "refusal after an open ambiguous attempt rolls back, seen from the engine",
+        "X2",
+        decide,
+        "record_answer",
+        "len(run.open_attempts) > 1",
+        "False",
+        "race",
+    ),
+    Mistake(
+        "refusal that ignores the phase",
+        "X2|4",
+        decide,
+        "record_answer",
+        "if person.phase is not Phase.DISPATCHING:",
+        "if False:",
+    ),
+    Mistake(
+        "an attempt counter closed twice",
+        "X2",
+        decide,
+        "record_answer",
+        " or command.attempt not in run.open_attempts",
+        "",
+    ),
+    Mistake("attempt number reused", "X2", decide, "_arming", "run.last_attempt + 1", "max(1, run.last_attempt)"),
+    Mistake(
+        "resend before the lease is over",
+        "X2",
+        decide,
+        "_may_arm",
+        " and _passed(run.lease_until, now)",
+        "",
+    ),
+    Mistake("resend behind the window", "X2", decide, "_may_arm", "and in_window ", ""),
+    Mistake("attempts unbounded", "X2|6", decide, "_may_arm", "run.last_attempt < policy.max_attempts", "True"),
+    Mistake(
+        "an answer not fenced by run_no",
+        "X6|X2",
+        decide,
+        "record_answer",
+        "person.current(command.run_no, command.run_id)",
+        "person.current(person.run_no)",
+    ),
+    Mistake(
+        "confirm lowers the phase",
+        "X6|legal|X1",
+        decide,
+        "_record_accepted",
+        "person.phase is Phase.DISPATCHING",
+        "True",
+    ),
+    Mistake(
+        "a deadline missing while queued", "6", decide, "_confirmed", "now + micros(policy.queue_deadline)", "None"
+    ),
+    Mistake(
+        "not found at the engine rolls back",
+        "X2|1|4|6",
+        decide,
+        "recover",
+        "decision = _by_evidence(command.sightings, person, run, now, policy, salt)",
+        "decision = _by_evidence(command.sightings, person, run, now, policy, salt)\n"
+        "    if not command.sightings and person.phase is Phase.DISPATCHING:\n"
+        "        return Decision(answer=Recovered(person.person_id, run.run_no, Action.ROLLED_BACK),\n"
+        "            events=(RunRolledBack(run.run_no, RollBackReason.REFUSED),))",
+        "race",
+    ),
+    # --- recovery ---
+    Mistake(
+        "a dispatch without a deadline",
+        "6",
+        decide,
+        "start",
+        "None if command.inside else now + micros(policy.dispatch_deadline)",
+        "None",
+    ),
+    Mistake(
+        "no deadline of the dispatch",
+        "6",
+        decide,
+        "_by_deadline",
+        "delivered or not _passed(run.deadline, now)",
+        "delivered or not _passed(run.deadline, now) or person.phase is Phase.DISPATCHING",
+    ),
+    Mistake(
+        "deadline that rolls back a queued run",
+        "6|2|4",
+        decide,
+        "_by_deadline",
+        "RunFailed(run.run_no, None, FailReason.QUEUE_DEADLINE, None, HoldEnd.REFUNDED)",
+        "RunRolledBack(run.run_no, RollBackReason.DISPATCH_DEADLINE)",
+    ),
+    Mistake(
+        "queued, never executed, not refunded",
+        "X4|4",
+        decide,
+        "_by_deadline",
+        "HoldEnd.REFUNDED",
+        "HoldEnd.KEPT",
+    ),
+    Mistake(
+        "COMPLETED without output taken as done",
+        "X5",
+        decide,
+        "_by_evidence",
+        " and final.report is not None:",
+        ":\n        final = Sighting(external_id=final.external_id, state=final.state, report=final.report or b'{}')",
+    ),
+    Mistake(
+        "the final status of any run fails the run",
+        "X8|5",
+        decide,
+        "_by_evidence",
+        "if seen.external_id == known",
+        "if seen.state is not SightingState.ALIVE",
+    ),
+    Mistake(
+        "recovery never looks",
+        "6",
+        decide,
+        "next_look",
+        "return min(run.deadline",
+        "return None and min(run.deadline",
+        "race",
+    ),
+    Mistake(
+        "deadlines that a resend moves",
+        "X2|6",
+        person,
+        "_run_after",
+        "lease_until=lease_until,",
+        "lease_until=lease_until, deadline=(run.deadline or 0) + 1,",
+    ),
+    # --- flows ---
+    Mistake(
+        "a start decided outside its transaction, which the store's compare-and-swap stops",
+        "is at version",
+        flows,
+        "start",
+        "answer = yield from requests.transact(*transactions.start(command, policy))",
+        "query, rule = transactions.start(command, policy)\n"
+        "    view = yield from requests.read(query)\n"
+        "    answer = yield from requests.transact(query, lambda _, now: rule(view, now))",
+        "race",
+    ),
+    Mistake(
+        "a retry inside an attempt",
+        "X2",
+        flows,
+        "_sent",
+        "outcome = yield from requests.dispatch(request)",
+        "outcome = yield from requests.dispatch(request)\n"
+        "    if str(outcome.result) == 'ambiguous':\n"
+        "        outcome = yield from requests.dispatch(request)",
+        "race",
+    ),
+    Mistake("one dispatch key per person", "X6", decide, "dispatch_request", "{run_id}", "{person.person_id}", "race"),
+)
