@@ -7,9 +7,11 @@ imported explicitly, and what needs Hypothesis or pytest comes with the extra ``
 * `research_fsm.testing.conformance`: what every store has to pass.
 * `research_fsm.testing.strategies`: commands, policies, profiles and legal histories.
 * `research_fsm.testing.machine`: a rule-based machine that drives a store beside the reference store.
-* `research_fsm.testing.interleave`: races of suspended flows, with crashes, without threads.
+* `research_fsm.testing.interleave`: lets Hypothesis choose which of several suspended flows goes on, or dies.
+* `research_fsm.testing.race`: a world to do that in: callers, workers, recovery, an engine that loses answers.
 * `research_fsm.testing.walk`: every reachable state of a person, with every command, at every moment.
-* `research_fsm.testing.recount`: the invariants, counted from the bare events.
+* `research_fsm.testing.oracle`: the protocol a second time, as checks of one step.
+* `research_fsm.testing.recount`: the invariants, counted again from the bare events.
 """
 
 from research_fsm.testing.clock import ManualClock

@@ -1,0 +1,300 @@
+"""Hypothesis strategies: every command, policies, profiles, and logs that are legal by construction.
+
+Floor 6. Needs Hypothesis, from the extra ``research-fsm[testing]``. Nothing is registered by importing this: call
+`register` once, in a ``conftest.py``, and ``st.from_type(Policy)`` finds what is here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from itertools import count
+from types import MappingProxyType
+from typing import Any
+
+from attrs import frozen
+from hypothesis import strategies as st
+
+from research_fsm import codec, transactions
+from research_fsm import commands as c
+from research_fsm.events import AttemptResult, FailReason, PersonKind, StaleReason
+from research_fsm.outcomes import Json
+from research_fsm.policy import Policy
+from research_fsm.profile import Profile
+from research_fsm.storage import Query, RecordedEvent
+from research_fsm.stores.memory import MemoryStore
+from research_fsm.testing.clock import ManualClock
+from research_fsm.testing.steps import Command, transaction_of
+
+__all__ = [
+    "commands",
+    "documents",
+    "histories",
+    "json_values",
+    "names",
+    "policies",
+    "profiles",
+    "register",
+    "request_keys",
+    "sightings",
+    "uuids",
+]
+
+_LARGEST = 2**53
+_HIGHEST_RUN_NO = 2**31
+_OWNERS = ("a", "a:b")
+
+
+# --- values ------------------------------------------------------------------------------------------------------
+
+
+def names() -> st.SearchStrategy[str]:
+    """Opaque ids: owners, external ids, grant ids, actors. Printable text of 1 to 255 characters, of any script."""
+    printable = st.characters(codec="utf-8").filter(str.isprintable)
+    return st.text(printable, min_size=1, max_size=40)
+
+
+def uuids() -> st.SearchStrategy[str]:
+    """The ids of people and runs."""
+    return st.uuids().map(str)
+
+
+def json_values() -> st.SearchStrategy[Json]:
+    """Plain JSON data as callers may send it."""
+    leaves = st.none() | st.booleans() | st.integers(-_LARGEST, _LARGEST) | st.text(st.characters(codec="utf-8"))
+    keys = st.text(st.characters(codec="utf-8"), max_size=8)
+    return st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(keys, inner), max_leaves=8)
+
+
+def documents() -> st.SearchStrategy[bytes]:
+    """Canonical JSON as commands carry it."""
+    return json_values().map(lambda value: codec.canonical("document", value))
+
+
+def profiles() -> st.SearchStrategy[Profile]:
+    """People as callers know them: by LinkedIn URL, or by name and company, with whatever else is known."""
+    text = names().filter(lambda value: bool(value.strip()))
+    slugs = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_.~éß", min_size=1, max_size=20)
+    urls = slugs.map(lambda slug: f"https://www.linkedin.com/in/{slug}")
+    more = {name: st.none() | text for name in ("role", "company_domain", "photo_url")}
+    by_name = st.builds(Profile, linkedin_url=st.none() | urls, first_name=text, last_name=text, company=text, **more)
+    return st.builds(Profile, linkedin_url=urls, **more) | by_name
+
+
+def policies() -> st.SearchStrategy[Policy]:
+    """Settings, of every combination that a `Policy` accepts, and of the sizes that matter in tests."""
+    durations = st.timedeltas(timedelta(microseconds=1), timedelta(days=1))
+    leases = st.tuples(durations, durations).map(sorted).filter(lambda pair: pair[0] < pair[1])
+
+    def build(lease: Sequence[timedelta], **settings: Any) -> Policy:  # noqa: ANN401  # By setting.
+        return Policy(renew_every=lease[0], worker_lease=lease[1], **settings)
+
+    timed = ("dispatch_deadline", "queue_deadline", "run_deadline", "attempt_lease", "resend_window", "poll_interval")
+    return st.builds(
+        build,
+        leases,
+        **dict.fromkeys(timed, durations),
+        cost=st.integers(0, 1_000),
+        max_attempts=st.integers(1, 5),
+        max_deliveries=st.integers(1, 5),
+        stale_after=st.none() | durations,
+        recovery_batch=st.integers(1, 100),
+    )
+
+
+# --- commands ----------------------------------------------------------------------------------------------------
+
+
+def request_keys() -> st.SearchStrategy[c.RequestKey]:
+    """A caller's keys."""
+    return st.builds(c.RequestKey.of, st.none() | names(), names(), names())
+
+
+def sightings() -> st.SearchStrategy[c.Sighting]:
+    """What an engine says of one of its runs."""
+    return st.builds(
+        c.Sighting, external_id=names(), state=st.sampled_from(c.SightingState), report=st.none() | documents()
+    )
+
+
+def _named_run() -> dict[str, st.SearchStrategy[Any]]:
+    return {"run_id": uuids(), "run_no": st.integers(1, _HIGHEST_RUN_NO), "external_id": names()}
+
+
+def _record_answers() -> st.SearchStrategy[c.RecordAnswer]:
+    def build(result: AttemptResult, external_id: str, **rest: Any) -> c.RecordAnswer:  # noqa: ANN401  # By field.
+        accepted = external_id if result is AttemptResult.ACCEPTED else None
+        return c.RecordAnswer(result=result, external_id=accepted, **rest)
+
+    return st.builds(
+        build,
+        st.sampled_from(AttemptResult),
+        names(),
+        person_id=uuids(),
+        run_id=uuids(),
+        run_no=st.integers(1, _HIGHEST_RUN_NO),
+        attempt=st.integers(1, 9),
+        reason=st.sampled_from(("", "http_422", "timeout")),
+        retry_at=st.none() | st.integers(0, _LARGEST),
+    )
+
+
+def _by_type() -> Mapping[type[Any], Callable[[], st.SearchStrategy[Any]]]:
+    """Return how each command is made, with ids that nobody has seen."""
+    actor = st.none() | names()
+    owner = st.none() | names()
+    return {
+        c.AddPerson: lambda: st.builds(
+            c.AddPerson,
+            person_id=uuids(),
+            owner=names(),
+            kind=st.sampled_from(PersonKind),
+            profile=profiles().map(lambda profile: codec.encode(profile.known())),
+            linkedin_url=profiles().map(lambda profile: profile.linkedin_url),
+            salt=st.text("0123456789abcdef", min_size=32, max_size=32),
+            actor=actor,
+        ),
+        c.ArmAttempt: lambda: st.builds(c.ArmAttempt, run_id=uuids(), actor=actor),
+        c.ClaimRun: lambda: st.builds(c.ClaimRun, **_named_run(), actor=actor),
+        c.CompleteRun: lambda: st.builds(c.CompleteRun, **_named_run(), report=documents(), actor=actor),
+        c.ErasePerson: lambda: st.builds(c.ErasePerson, person_id=uuids(), owner=owner, actor=actor),
+        c.FailRun: lambda: st.builds(
+            c.FailRun,
+            **_named_run(),
+            reason=st.sampled_from(FailReason),
+            detail=st.none() | documents(),
+            actor=actor,
+        ),
+        c.GrantCredits: lambda: st.builds(
+            c.GrantCredits, owner=names(), grant_id=names(), amount=st.integers(1, 10**12), actor=actor
+        ),
+        c.MarkStale: lambda: st.builds(
+            c.MarkStale, person_id=uuids(), owner=owner, reason=st.sampled_from(StaleReason), actor=actor
+        ),
+        c.RecordAnswer: _record_answers,
+        c.RecoverRun: lambda: st.builds(
+            c.RecoverRun,
+            person_id=uuids(),
+            run_id=uuids(),
+            run_no=st.integers(1, _HIGHEST_RUN_NO),
+            sightings=st.lists(sightings(), max_size=3).map(tuple),
+            sends=st.booleans(),
+        ),
+        c.RenewLease: lambda: st.builds(c.RenewLease, **_named_run()),
+        c.RevokeCredits: lambda: st.builds(c.RevokeCredits, owner=names(), grant_id=names(), actor=actor),
+        c.StartRun: lambda: st.builds(
+            c.StartRun,
+            person_id=uuids(),
+            run_id=uuids(),
+            owner=owner,
+            key=st.none() | request_keys(),
+            inside=st.booleans(),
+            joined=st.booleans(),
+            actor=actor,
+        ),
+        c.TakeEntry: lambda: st.builds(c.TakeEntry, actor=actor),
+    }
+
+
+_COMMANDS = MappingProxyType(_by_type())
+
+
+def commands() -> st.SearchStrategy[Command]:
+    """Every command, about people and runs that hardly ever exist; `histories` has commands that meet."""
+    return st.one_of([make() for make in _COMMANDS.values()])
+
+
+def register() -> None:
+    """Tell Hypothesis which strategy stands for each public type."""
+    for command, make in _COMMANDS.items():
+        st.register_type_strategy(command, make())
+    st.register_type_strategy(c.RequestKey, request_keys())
+    st.register_type_strategy(c.Sighting, sightings())
+    st.register_type_strategy(Policy, policies())
+    st.register_type_strategy(Profile, profiles())
+
+
+# --- histories ---------------------------------------------------------------------------------------------------
+
+
+@frozen
+class _Known:
+    """A run that a history has already."""
+
+    person_id: str
+    run_id: str
+    run_no: int
+
+
+@st.composite
+def histories(draw: st.DrawFn, *, policy: Policy | None = None, most: int = 40) -> tuple[RecordedEvent, ...]:
+    """A whole log, legal because the real rules wrote it: of two people of two owners, with time that passes.
+
+    Args:
+        draw: Hypothesis gives it.
+        policy: The settings; None for the usual ones.
+        most: Commands at most; many of them are refused.
+    """
+    settings, clock = policy or Policy(), ManualClock()
+    store, ids = MemoryStore(clock), (f"00000000-0000-4000-8000-{number:012}" for number in count(1))
+    people = [next(ids) for _ in _OWNERS]
+    for person_id, owner in zip(people, _OWNERS, strict=True):
+        adding = c.AddPerson(person_id=person_id, owner=owner, kind=PersonKind.USER, profile=b"{}", salt="s")
+        store.transact(*transaction_of(adding, settings))
+        store.transact(*transaction_of(c.GrantCredits(owner=owner, grant_id="g", amount=10), settings))
+    for _ in range(draw(st.integers(0, most))):
+        clock.advance(timedelta(seconds=draw(st.sampled_from((0, 1, 15, 300)))))
+        command = _drawn(draw, draw(st.sampled_from(people)), _runs_in(store, people), next(ids))
+        store.transact(*transaction_of(command, settings))
+    return tuple(store.events())
+
+
+def _runs_in(store: MemoryStore, people: Sequence[str]) -> list[_Known]:
+    """Return the latest run of each person who has one."""
+    view = store.read(Query(streams=tuple(transactions.person_stream(person_id) for person_id in people)))
+    found = ((person_id, transactions.person_in(view, person_id).run) for person_id in people)
+    return [_Known(person_id, run.run_id, run.run_no) for person_id, run in found if run is not None]
+
+
+_WORDS = st.sampled_from(("start", "take", "claim", "complete", "fail", "answer", "recover", "renew", "age"))
+_WHO = st.sampled_from(("x", "y", "1", "2"))
+_BODIES = st.sampled_from((b"{}", b"[1]"))
+_RESULTS = st.sampled_from(AttemptResult)
+_SEEN = st.none() | st.builds(
+    c.Sighting, external_id=st.sampled_from(("x", "y")), state=st.sampled_from(c.SightingState)
+)
+
+
+def _drawn(draw: st.DrawFn, person_id: str, runs: Sequence[_Known], run_id: str) -> Command:
+    """Draw a command about people and runs that are there: most are right, some late or somebody else's."""
+    word = draw(_WORDS)
+    if word == "start" or not runs:
+        return c.StartRun(person_id=person_id, run_id=run_id, inside=draw(st.booleans()))
+    if word == "take":
+        return c.TakeEntry()
+    if word == "age":
+        return c.MarkStale(person_id=person_id)
+    run = draw(st.sampled_from(runs))
+    which: dict[str, Any] = {"run_id": run.run_id, "run_no": run.run_no}
+    if word == "recover":
+        seen = draw(_SEEN)
+        return c.RecoverRun(person_id=run.person_id, **which, sightings=() if seen is None else (seen,))
+    who = draw(_WHO)
+    if word == "answer":
+        result, attempt = draw(_RESULTS), draw(st.integers(1, 3))
+        external_id = who if result is AttemptResult.ACCEPTED else None
+        return c.RecordAnswer(
+            person_id=run.person_id, **which, attempt=attempt, result=result, external_id=external_id, reason=""
+        )
+    which["external_id"] = f"{run.run_id}:{who}" if who.isdigit() else who
+    return _reported(draw, word, which)
+
+
+def _reported(draw: st.DrawFn, word: str, named: dict[str, Any]) -> Command:
+    match word:
+        case "claim":
+            return c.ClaimRun(**named)
+        case "complete":
+            return c.CompleteRun(**named, report=draw(_BODIES))
+        case "fail":
+            return c.FailRun(**named, detail=draw(st.none() | _BODIES))
+        case _:
+            return c.RenewLease(**named)
