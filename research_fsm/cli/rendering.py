@@ -13,13 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from research_fsm.cli.timeline import credits_in_words, in_words, run_in_words
 from research_fsm.laws import STATEMENTS, Finding
 from research_fsm.lifecycle import Status
 from research_fsm.outcomes import Json
 from research_fsm.reads import Balance, PersonDetails, ReportDetails
 from research_fsm.rfc3339 import format_time
 from research_fsm.storage import RecordedEvent, Token
+from research_fsm.timeline import credits_in_words, in_words, run_in_words
 
 __all__ = [
     "balance",

@@ -6,7 +6,8 @@ from uuid import uuid4
 import pytest
 from rich.table import Table
 
-from research_fsm.cli import rendering, timeline
+from research_fsm import timeline
+from research_fsm.cli import rendering
 from research_fsm.codec import SCHEMAS
 from research_fsm.laws import STATEMENTS, Finding
 from research_fsm.storage import RecordedEvent
@@ -41,15 +42,13 @@ def test_a_history_is_a_timeline(program: Program) -> None:
     assert lines[0] == ["position", "time", "what happened", "run", "credits"]
     assert [line[2:] for line in lines[1:]] == [
         ["added by acme (user)"],
-        [lines[2][2], "1"],
+        ["run 1 started, for 1 credit", "1"],
         ["queued", "1"],
         ["credits held", "1", "-1"],
         ["credits charged", "1", "±0"],
-        [lines[6][2], "1, delivery 1"],
+        ["claimed by a worker", "1, delivery 1"],
         ["complete: report 1", "1"],
     ]
-    assert re.fullmatch(r"run [0-9a-f-]{36} started, for 1 credit", lines[2][2])
-    assert re.fullmatch(r"claimed by [0-9a-f-]{36}:1", lines[6][2])
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}Z", line[1]) for line in lines[1:])
 
 
@@ -68,7 +67,7 @@ def test_a_history_is_a_timeline(program: Program) -> None:
         (
             "RunClaimed",
             b'{"deadline":1,"delivery":2,"external_id":"x:2","run_no":3}',
-            "taken over by x:2",
+            "the worker fell silent: taken over by another, delivery 2",
             "3, delivery 2",
             "",
         ),

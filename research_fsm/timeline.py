@@ -74,8 +74,8 @@ def _words(event: Event) -> str:  # noqa: PLR0912  # A case per event, and the t
     match event:
         case PersonAdded(owner=owner, kind=kind):
             return f"added by {owner} ({kind})"
-        case RunStarted(run_id=run_id, cost=cost):
-            return f"run {run_id} started, for {cost} credit{'' if cost == 1 else 's'}"
+        case RunStarted(run_no=run_no, cost=cost):
+            return f"run {run_no} started, for {cost} credit{'' if cost == 1 else 's'}"
         case AttemptArmed():
             return "a dispatch request may be sent"
         case AttemptAnswered(result=result, external_id=external_id, orphan=orphan, reason=reason):
@@ -83,8 +83,12 @@ def _words(event: Event) -> str:  # noqa: PLR0912  # A case per event, and the t
             return f"the dispatch was answered: {', '.join(words)}{' (an orphan)' if orphan else ''}"
         case RunDispatched(external_id=external_id):
             return "queued" if external_id is None else f"queued at the engine as {external_id}"
-        case RunClaimed(external_id=external_id, delivery=delivery):
-            return f"{'taken over' if delivery > 1 else 'claimed'} by {external_id}"
+        case RunClaimed(delivery=0, external_id=external_id):
+            return f"claimed by {external_id}"
+        case RunClaimed(delivery=1):
+            return "claimed by a worker"
+        case RunClaimed(delivery=delivery):
+            return f"the worker fell silent: taken over by another, delivery {delivery}"
         case RunCompleted(report_version=version):
             return f"complete: report {version}"
         case RunFailed(reason=reason, hold=hold):
