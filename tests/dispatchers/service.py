@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 from research_fsm import Policy, Profile, Runs
@@ -52,14 +53,19 @@ class Service:
     """
 
     def __init__(self, *faults: Fault, credits_: int = 3, policy: Policy | None = None) -> None:
+        self._ids = count()
         self.clock = ManualClock()
         self.engine = FakeEngine(self.clock)
         self.engine.script(*faults)
         self.store = MemoryStore(self.clock)
         self.dispatcher = TriggerDev(settings(), transport=transport(self.engine))
-        self.runs = Runs(self.store, self.dispatcher, policy=policy)
+        self.runs = Runs(self.store, self.dispatcher, policy=policy, new_id=self._next_id)
         self.runs.grant(OWNER, credits_, grant_id="first")
         self.person_id = self.add("ada")
+
+    def _next_id(self) -> str:
+        """Count, so that recovery meets people in the same order every time."""
+        return f"0f0f0f0f-0000-4000-8000-{next(self._ids):012d}"
 
     def add(self, name: str) -> str:
         """Add an idle person."""

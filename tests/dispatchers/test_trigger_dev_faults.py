@@ -7,7 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from research_fsm import Policy
+from research_fsm import Policy, codec
+from research_fsm.events import RollBackReason, RunRolledBack
 from research_fsm.lifecycle import Status
 from research_fsm.outcomes import Claimed, Completed, Failed
 from research_fsm.testing.engine import Fault
@@ -144,7 +145,16 @@ class FaultyEngine(RuleBasedStateMachine):
         assert charged - refunded == len(self.claimed)
         assert set(self.reported) <= set(self.claimed)
         assert available == CREDITS - len(self.claimed)
+        self.nothing_was_rolled_back_under_the_engine()
         service.check()
+
+    def nothing_was_rolled_back_under_the_engine(self) -> None:
+        """A refusal or an unsent request rolls back only what the engine never had; silence does so at its deadline."""
+        had = {(run.payload["person_id"], run.payload["run_no"]) for run in self.service.engine.runs}
+        for recorded in self.service.store.events():
+            event = codec.decode_event(recorded)
+            if isinstance(event, RunRolledBack) and event.reason is not RollBackReason.DISPATCH_DEADLINE:
+                assert (recorded.stream.removeprefix("person:"), event.run_no) not in had
 
 
 TestFaultyEngine = FaultyEngine.TestCase
