@@ -434,6 +434,15 @@ def test_a_run_ends_once(engine: FakeEngine) -> None:
         engine.end(external_id, Status.FAILED)
 
 
+def test_waiting_in_vain_moves_a_clock_that_can_be_moved(engine: FakeEngine, clock: ManualClock) -> None:
+    """A real clock is not waited for."""
+    before = clock.now
+    engine.wait(15.0)
+    assert clock.now == before + 15_000_000
+    FakeEngine(lambda: before).wait(15.0)
+    assert clock.now == before + 15_000_000
+
+
 # --- behind a socket ---------------------------------------------------------------------------------------------
 
 

@@ -1,12 +1,13 @@
 """What settings of Trigger.dev can work, and that they never show the key."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from research_fsm import InvalidInput, PersonKind
-from research_fsm.dispatchers.trigger_dev import TriggerDev, TriggerDevSettings
+from research_fsm.dispatchers.trigger_dev import AsyncTriggerDev, TriggerDev, TriggerDevSettings
 from tests.dispatchers.service import PUBLIC_URL, settings
 
 
@@ -141,3 +142,7 @@ def test_the_key_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         assert dispatcher.settings.secret_key == "tr_prod_topsecret"  # noqa: S105  # Of this test.
         assert "topsecret" not in f"{dispatcher!r} {dispatcher.settings!r} {dispatcher.settings}"
         assert PUBLIC_URL in repr(dispatcher)
+    awaiting = AsyncTriggerDev.from_environment(public_url=PUBLIC_URL)
+    assert "topsecret" not in repr(awaiting)
+    assert PUBLIC_URL in repr(awaiting)
+    asyncio.run(awaiting.aclose())
