@@ -6,7 +6,7 @@ cancellation are one request each and need no order.
 
 from collections.abc import Generator
 from http import HTTPStatus
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from research_fsm.commands import Sighting, SightingState
 from research_fsm.dispatchers.trigger_dev import contract, evidence
@@ -60,7 +60,7 @@ class Check(NamedTuple):
     """
 
     name: str
-    verdict: str
+    verdict: Literal["ok", "warning", "problem"]
     words: str
 
 
