@@ -285,7 +285,7 @@ def test_a_claim_brings_the_profile_and_a_stray_one_does_not() -> None:
     person_id = house.added()
     started = house.runs.start(person_id)
     assert isinstance(started, Queued)
-    assert "ada" not in str(house.engine.requests)
+    assert "linkedin" not in str(house.engine.requests)
     claimed = house.runs.claim(started.run_id, 1, X)
     assert isinstance(claimed, Claimed)
     assert claimed.profile == {"linkedin_url": "https://www.linkedin.com/in/ada"}

@@ -3,7 +3,7 @@
 import pytest
 
 from research_fsm import Policy, decide
-from research_fsm.commands import Sighting
+from research_fsm.commands import Sighting, SightingState
 from research_fsm.events import (
     AttemptResult,
     Event,
@@ -151,6 +151,12 @@ def test_every_other_end_of_the_claimer_fails_the_run_without_a_refund(seen: Sig
     failed = engine_failed(HoldEnd.KEPT, reason)
     after = given(*EXECUTING).when(recovering(seen)).then(failed, answer=looked(Action.FAILED))
     assert after.account.available == 0
+
+
+def test_a_report_of_an_engine_run_that_did_not_complete_is_no_work_done() -> None:
+    """X5: whatever a run that failed or was cancelled left behind, it is not done."""
+    broken = Sighting(external_id=X, state=SightingState.ENDED, report=REPORT)
+    given(*EXECUTING).when(recovering(broken)).then(engine_failed(HoldEnd.KEPT), answer=looked(Action.FAILED))
 
 
 @pytest.mark.parametrize("seen", [alive(), ended(Y), done(Y), done(Y, None)])

@@ -5,7 +5,7 @@ import json
 import pytest
 from attrs import evolve
 
-from research_fsm import codec, transactions
+from research_fsm import PersonKind, Profile, codec, transactions
 from research_fsm.commands import ClaimRun
 from research_fsm.events import RunClaimed
 from research_fsm.outcomes import AlreadyRunning, Claimed, PersonNotFound, QueueEmpty, Recovered
@@ -109,15 +109,19 @@ def test_meta_says_who_and_why() -> None:
 def test_the_log_holds_no_personal_data() -> None:
     """Profile, report and free text are documents; an erasure deletes them, and the URL's key with them."""
     house = inside()
-    person_id, run_id = started(house)
-    house.runs.fail(run_id, 1, X, "Ada's page was empty")
-    text = b"".join(event.data + event.meta for event in house.store.events()).lower()
-    assert b"ada" not in text.replace(b"deadline", b"")
-    names = {name for stream, name in house.store._tables.documents if stream == f"person:{person_id}"}
-    assert names == {"profile", "salt", "failure:1"}
+    house.granted(1)
+    profile = Profile(linkedin_url="linkedin.com/in/lovelace")
+    person_id = house.runs.create(OWNER, profile, kind=PersonKind.PARTNER, key="k").accepted().person_id
+    taken = house.runs.take()
+    assert isinstance(taken, Claimed)
+    house.runs.fail(taken.run_id, 1, taken.external_id, "lovelace was not found")
+    assert not [event for event in house.store.events() if b"lovelace" in event.data + event.meta]
+    tables = house.store._tables
+    assert {name for _, name in tables.documents} == {"profile", "salt", "failure:1"}
+    assert "lovelace" in str(tables)
     house.runs.erase(person_id)
-    assert house.store._tables.documents == {}
-    assert all(receipt.fingerprint == "" for receipt in house.store._tables.receipts.values())
+    assert "lovelace" not in str(tables)
+    assert [receipt.fingerprint for receipt in tables.receipts.values()] == [""]
 
 
 # --- the queue ---------------------------------------------------------------------------------------------------
