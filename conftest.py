@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from sybil import Example, Sybil
@@ -45,7 +46,7 @@ def _close_stores(namespace: dict[str, object]) -> None:
     """Close what a page opened, so that a forgotten connection is nobody else's warning."""
     for value in list(namespace.values()):
         close = getattr(getattr(value, "store", value), "close", None)
-        if callable(close) and not isinstance(value, type):
+        if callable(close) and not isinstance(value, (type, ModuleType)):
             close()
 
 

@@ -47,7 +47,7 @@ _COMMANDS = {
     },
 }
 _WHERE = {name: where for section in _COMMANDS.values() for name, (where, _) in section.items()}
-_EXTRAS = {"rich": "cli", "starlette": "http", "uvicorn": "serve"}
+_EXTRAS = {"httpx2": "trigger", "rich": "cli", "stamina": "trigger", "starlette": "http", "uvicorn": "serve"}
 
 
 class _Program(click.Group):

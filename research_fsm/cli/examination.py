@@ -11,7 +11,7 @@ from datetime import timedelta
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from attrs import frozen
 
@@ -22,7 +22,10 @@ from research_fsm.lifecycle import Phase
 from research_fsm.rfc3339 import format_time
 from research_fsm.runs import Runs
 
-__all__ = ["STORE", "Check", "examine"]
+if TYPE_CHECKING:
+    from research_fsm.dispatchers.trigger_dev import TriggerDev
+
+__all__ = ["STORE", "Check", "ask", "examine"]
 
 STORE = "store"
 """The check that says whether the store can be opened."""
@@ -63,6 +66,11 @@ def examine(session: Session, pipeline: str | None) -> list[Check]:
     if pipeline is not None:
         checks.append(_pipeline(pipeline))
     return checks
+
+
+def ask(engine: "TriggerDev | None") -> list[Check]:
+    """Ask an engine, if there is one, whether its address and its key are right."""
+    return [] if engine is None else [Check(name, verdict, words) for name, verdict, words in engine.check()]
 
 
 def _machine() -> Iterator[Check]:

@@ -9,6 +9,7 @@ from itertools import islice
 import click
 
 from research_fsm.cli import importing, shapes
+from research_fsm.cli.engines import dispatcher_options, engine
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.importing import BadLine
 from research_fsm.cli.session import ACTOR, Session, asked_by, common_options, person_argument
@@ -199,9 +200,13 @@ def mark_stale(session: Session, person_id: str, owner: str | None) -> Exit:
 @click.command()
 @person_argument
 @asked_by
+@dispatcher_options
 @common_options
 @click.pass_obj
-def erase(session: Session, person_id: str, owner: str | None) -> Exit:
-    """Delete PERSON's profile and reports for good. The log stays; credits that were spent are not refunded."""
-    with session.writing() as runs:
+def erase(session: Session, person_id: str, owner: str | None, dispatcher: str, public_url: str | None) -> Exit:
+    """Delete PERSON's profile and reports for good. The log stays; credits that were spent are not refunded.
+
+    What an engine still does for PERSON is cancelled if its --dispatcher is named, and stale in any case.
+    """
+    with engine(dispatcher, public_url) as outside, session.writing(dispatcher=outside) as runs:
         return session.answer(runs.erase(person_id, owner=owner, actor=ACTOR))

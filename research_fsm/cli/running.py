@@ -12,6 +12,7 @@ from datetime import timedelta
 import click
 
 from research_fsm.cli import shapes
+from research_fsm.cli.engines import dispatcher_options, engine
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.pipelines import PIPELINE
 from research_fsm.cli.session import ACTOR, Session, asked_by, common_options, person_argument
@@ -39,12 +40,26 @@ workers_option = click.option(
 @person_argument
 @asked_by
 @click.option("--key", help="Names the request: asking again with it gives the same answer and starts nothing.")
+@dispatcher_options
 @policy_options("cost")
 @common_options
 @click.pass_obj
-def start(session: Session, /, person_id: str, owner: str | None, key: str | None, **settings: object) -> Exit:
-    """Start a run of PERSON, who is idle or failed; it waits in the queue for `work` or `serve --pipeline`."""
-    with session.writing(policy_from(settings)) as runs:
+def start(  # click's signature.
+    session: Session,
+    /,
+    person_id: str,
+    owner: str | None,
+    key: str | None,
+    dispatcher: str,
+    public_url: str | None,
+    **settings: object,
+) -> Exit:
+    """Start a run of PERSON, who is idle or failed.
+
+    With the embedded queue it waits there for `work` or `serve --pipeline`.
+    """
+    policy = policy_from(settings)
+    with engine(dispatcher, public_url, policy) as outside, session.writing(policy, outside) as runs:
         return session.answer(runs.start(person_id, owner=owner, key=key, actor=ACTOR))
 
 
@@ -68,15 +83,24 @@ def work(session: Session, /, pipeline: Pipeline, workers: int, drain: bool, **s
 
 @click.command()
 @click.option("--every", type=DURATION, help="Repeat, until SIGTERM or Ctrl-C; without it, one pass.")
+@dispatcher_options
 @policy_options()
 @common_options
 @click.pass_obj
-def recover(session: Session, /, every: timedelta | None, **settings: object) -> Exit:
+def recover(
+    session: Session, /, every: timedelta | None, dispatcher: str, public_url: str | None, **settings: object
+) -> Exit:
     """Look after runs that are overdue: one pass, or one --every so often. Any number may run at once.
 
-    With --json and --every, each pass is one line.
+    With --json and --every, each pass is one line. Without the engine's --dispatcher its runs are given up at their
+    deadlines, but neither asked about nor sent again.
     """
-    with logging_to_stderr(), session.writing(policy_from(settings)) as runs:
+    policy = policy_from(settings)
+    with (
+        logging_to_stderr(),
+        engine(dispatcher, public_url, policy) as outside,
+        session.writing(policy, outside) as runs,
+    ):
         if every is not None:
             run_together({"recovery": recovering(runs, every, lambda done: _tell_in_a_line(session, done))})
             return Exit.DONE

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from research_fsm.cli.engines import dispatcher_options, engine
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.pipelines import PIPELINE
 from research_fsm.cli.running import recovering, workers_option, working
@@ -41,10 +42,11 @@ _LONGEST_REQUEST_SECONDS = 30
 @click.option("--pipeline", type=PIPELINE, help="Does the research, in a worker that is built in.")
 @workers_option
 @click.option("--recover-every", type=DURATION, default="10s", show_default=True, help="Between two recovery passes.")
+@dispatcher_options
 @policy_options()
 @common_options
 @click.pass_obj
-def serve(
+def serve(  # click's signature.
     session: Session,
     /,
     host: str,
@@ -52,19 +54,27 @@ def serve(
     pipeline: Pipeline | None,
     workers: int,
     recover_every: timedelta,
+    dispatcher: str,
+    public_url: str | None,
     **settings: object,
 ) -> Exit:
     """Serve the HTTP interface, with recovery in the background, until SIGTERM or Ctrl-C.
 
-    With --pipeline a worker is built in; without it, runs wait in the queue for `research-fsm work`. What is at work
+    With --pipeline a worker is built in; without it, runs wait in the queue for `research-fsm work`. With
+    --dispatcher trigger they are handed to Trigger.dev, whose tasks call back at the --public-url. What is at work
     when the signal comes is finished first; a second signal ends at once. When it listens, the URL is printed to
     standard error, or with --json as one line to standard output.
     """
     from research_fsm.http import create_app
 
     policy = policy_from(settings)
-    with logging_to_stderr(), _bound(host, port) as listening, session.writing(policy) as runs:
-        if pipeline is None:
+    with (
+        logging_to_stderr(),
+        _bound(host, port) as listening,
+        engine(dispatcher, public_url, policy) as outside,
+        session.writing(policy, outside) as runs,
+    ):
+        if pipeline is None and outside is None:
             session.note("no worker is built in without --pipeline: runs wait in the queue for `research-fsm work`")
         url = _url(listening)
         facts = {"url": url, "host": host, "port": listening.getsockname()[1], "workers": workers if pipeline else 0}

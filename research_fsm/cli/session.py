@@ -25,6 +25,7 @@ from research_fsm.commands import checked_uuid
 from research_fsm.errors import ResearchError, StoreUnavailable
 from research_fsm.outcomes import Json, Refusal
 from research_fsm.policy import Policy
+from research_fsm.requests import Dispatcher
 from research_fsm.runs import Runs
 
 if TYPE_CHECKING:
@@ -60,10 +61,15 @@ class Session:
     # --- the store ---
 
     @contextmanager
-    def writing(self, policy: Policy | None = None) -> Iterator[Runs]:
-        """Open the store, making it if it is not there."""
+    def writing(self, policy: Policy | None = None, dispatcher: Dispatcher | None = None) -> Iterator[Runs]:
+        """Open the store, making it if it is not there.
+
+        Args:
+            policy: The settings.
+            dispatcher: The outside engine; None for the embedded queue.
+        """
         with self._opened() as store:
-            yield Runs(store, policy=policy)
+            yield Runs(store, dispatcher, policy=policy)
 
     @contextmanager
     def looking(self) -> Iterator[Runs]:

@@ -6,8 +6,10 @@ Floor 6. Decides nothing.
 import click
 
 from research_fsm.cli import shapes
+from research_fsm.cli.engines import dispatcher_options, engine
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.session import Session, common_options
+from research_fsm.errors import InvalidInput
 
 __all__ = ["backup", "doctor", "verify"]
 
@@ -40,13 +42,22 @@ def backup(session: Session, file: str) -> Exit:
 
 @click.command()
 @click.option("--pipeline", metavar="MODULE:FUNCTION", help="See whether this can be imported, too.")
+@dispatcher_options
 @common_options
 @click.pass_obj
-def doctor(session: Session, pipeline: str | None) -> Exit:
-    """Examine this machine and the store; exit code 1 for a problem, 7 if the store cannot be opened."""
+def doctor(session: Session, pipeline: str | None, dispatcher: str, public_url: str | None) -> Exit:
+    """Examine this machine, the store, and the engine if there is one, by reads that change nothing.
+
+    Exit code 1 for a problem, 7 if the store cannot be opened.
+    """
     from research_fsm.cli import examination, rendering
 
     checks = examination.examine(session, pipeline)
+    try:
+        with engine(dispatcher, public_url) as outside:
+            checks += examination.ask(outside)
+    except InvalidInput as error:
+        checks.append(examination.Check("engine settings", "problem", str(error)))
     session.show(
         [{"check": one.name, "verdict": one.verdict, "words": one.words} for one in checks],
         lambda: rendering.examination([(one.name, one.verdict, one.words) for one in checks]),

@@ -76,9 +76,11 @@ class Program:
         given = ["--store", str(self.store), *map(str, words)]
         return CliRunner(env=env).invoke(cli, given, input=stdin, catch_exceptions=False, prog_name="research-fsm")
 
-    def json(self, *words: object, code: int = 0, stdin: bytes | None = None) -> Any:  # noqa: ANN401  # JSON.
+    def json(  # JSON can be anything.
+        self, *words: object, code: int = 0, stdin: bytes | None = None, env: dict[str, str] | None = None
+    ) -> Any:  # noqa: ANN401  # The same.
         """Call the program with ``--json``; return what standard output says."""
-        result = self(*words, "--json", stdin=stdin)
+        result = self(*words, "--json", stdin=stdin, env=env)
         assert result.exit_code == code, result.output
         return json.loads(result.stdout)
 
