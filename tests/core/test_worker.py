@@ -309,6 +309,27 @@ def test_a_lease_that_is_lost_calls_nobody_if_nobody_waits(house: House, monoton
     assert not lease.held
 
 
+def test_a_renewed_lease_counts_from_before_the_renewal_was_asked_for(
+    house: House, monotonic: Monotonic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked at second five and answered at second seven, ten seconds last until second fifteen."""
+    lease = _Lease(house.runs, claimed(house), 0.0)
+
+    def renew(*_run: object) -> Renewed:
+        monotonic.seconds = 7
+        lease._done.set()
+        return Renewed(0)
+
+    monkeypatch.setattr(house.runs, "renew", renew)
+    monotonic.seconds = 5
+    lease._renew()
+    held = []
+    for second in (14.9, 15.0):
+        monotonic.seconds = second
+        held.append(lease.held)
+    assert held == [True, False]
+
+
 def test_a_lease_is_not_renewed_after_its_end(
     house: House, monotonic: Monotonic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
