@@ -222,7 +222,7 @@ def _recover(step: Step, command: c.RecoverRun) -> Iterator[str]:
         yield from _run_unchanged(step, "2")
         return
     alive = [seen for seen in command.sightings if seen.state is c.SightingState.ALIVE]
-    reported = [seen for seen in command.sightings if seen.report is not None]
+    reported = [seen for seen in command.sightings if _has_report(seen)]
     adopts = person.phase is Phase.DISPATCHING and bool(command.sightings)
     known = [*alive, *reported, *command.sightings][0].external_id if adopts else run.claimed_by
     known = known or run.dispatched_as

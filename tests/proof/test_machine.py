@@ -43,7 +43,7 @@ def test_sqlite_agrees_with_the_reference_store() -> None:
 @pytest.mark.long
 def test_the_reference_store_agrees_for_a_long_time() -> None:
     """The same, searched for minutes."""
-    run_state_machine_as_test(store_machine(MemoryStore), settings=_budget(2_000, 80))
+    run_state_machine_as_test(store_machine(MemoryStore), settings=_budget(1_000, 60))
 
 
 @pytest.mark.long
