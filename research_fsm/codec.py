@@ -19,7 +19,7 @@ from research_fsm import person as people
 from research_fsm.account import Account
 from research_fsm.errors import InvalidInput, LogUnreadable
 from research_fsm.events import AccountEvent, Event, Meta, PersonEvent
-from research_fsm.outcomes import Json, StartAnswer
+from research_fsm.outcomes import AlreadyAdded, Json, StartAnswer
 from research_fsm.person import Person
 from research_fsm.storage import Head, NewEvent, RecordedEvent
 
@@ -32,6 +32,7 @@ __all__ = [
     "decode_account",
     "decode_account_event",
     "decode_answer",
+    "decode_create_answer",
     "decode_event",
     "decode_meta",
     "decode_person",
@@ -61,7 +62,8 @@ UPCASTERS: Mapping[tuple[str, int], Upcaster] = MappingProxyType({})
 T = TypeVar("T")
 
 _EVENTS: Mapping[str, type[Any]] = MappingProxyType({cls.__name__: cls for cls in get_args(Event)})
-_ANSWERS: Mapping[str, type[Any]] = MappingProxyType({cls.__name__: cls for cls in get_args(StartAnswer)})
+_OF_START: Mapping[str, type[Any]] = MappingProxyType({cls.__name__: cls for cls in get_args(StartAnswer)})
+_OF_CREATE: Mapping[str, type[Any]] = MappingProxyType({**_OF_START, AlreadyAdded.__name__: AlreadyAdded})
 _DEEPEST = 100
 
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
@@ -260,20 +262,34 @@ def _decoded(what: str, decode: Callable[[bytes], T], data: bytes) -> T:
         raise LogUnreadable(what, str(error)) from None
 
 
-def encode_answer(answer: StartAnswer) -> bytes:
-    """Return the answer of a start as a receipt keeps it."""
+def encode_answer(answer: StartAnswer | AlreadyAdded) -> bytes:
+    """Return an answer as a receipt keeps it."""
     return _encode_sorted([type(answer).__name__, answer])
 
 
 def decode_answer(data: bytes) -> StartAnswer:
-    """Return the answer that a receipt keeps.
+    """Return the answer of a start that a receipt keeps.
 
     Raises:
         LogUnreadable: It is none that this version writes.
     """
+    answer: StartAnswer = _decode_answer(data, _OF_START)
+    return answer
+
+
+def decode_create_answer(data: bytes) -> StartAnswer | AlreadyAdded:
+    """Return the answer of a create that a receipt keeps: what its start came to, or who was there already.
+
+    Raises:
+        LogUnreadable: It is none that this version writes.
+    """
+    answer: StartAnswer | AlreadyAdded = _decode_answer(data, _OF_CREATE)
+    return answer
+
+
+def _decode_answer(data: bytes, known: Mapping[str, type[Any]]) -> Any:  # noqa: ANN401  # One of the known.
     match parse(data):
-        case [str(name), dict(fields)] if name in _ANSWERS:
-            answer: StartAnswer = _convert(f"receipt {name}", fields, _ANSWERS[name])
-            return answer
+        case [str(name), dict(fields)] if name in known:
+            return _convert(f"receipt {name}", fields, known[name])
         case _:
             raise LogUnreadable("receipt", "holds no answer that this version knows")

@@ -29,7 +29,20 @@ from research_fsm.events import (
     RunStarted,
 )
 
-__all__ = ["TABLE", "Phase", "Row", "Status", "Trigger", "allows", "derive", "dest", "diagram", "status", "trigger_of"]
+__all__ = [
+    "RUNNING",
+    "TABLE",
+    "Phase",
+    "Row",
+    "Status",
+    "Trigger",
+    "allows",
+    "derive",
+    "dest",
+    "diagram",
+    "status",
+    "trigger_of",
+]
 
 
 class Phase(StrEnum):
@@ -75,8 +88,10 @@ class Trigger(StrEnum):
     ERASE = "erase"
 
 
-_RUNNING = (Phase.DISPATCHING, Phase.QUEUED, Phase.EXECUTING)
-_KNOWN = (Phase.IDLE, *_RUNNING, Phase.COMPLETE, Phase.FAILED)
+RUNNING = (Phase.DISPATCHING, Phase.QUEUED, Phase.EXECUTING)
+"""The phases of a running person."""
+
+_KNOWN = (Phase.IDLE, *RUNNING, Phase.COMPLETE, Phase.FAILED)
 
 Row = tuple[str, tuple[str, ...], str | None]
 """A trigger, its sources and its dest; a dest of None leaves the phase as it is."""
@@ -90,7 +105,7 @@ TABLE: tuple[Row, ...] = (
     (Trigger.ROLL_BACK, (Phase.DISPATCHING,), Phase.IDLE),
     (Trigger.CLAIM, (Phase.DISPATCHING, Phase.QUEUED), Phase.EXECUTING),
     (Trigger.TAKE_OVER, (Phase.EXECUTING,), None),
-    (Trigger.COMPLETE, _RUNNING, Phase.COMPLETE),
+    (Trigger.COMPLETE, RUNNING, Phase.COMPLETE),
     (Trigger.FAIL_CLAIMED, (Phase.EXECUTING,), Phase.FAILED),
     (Trigger.FAIL_UNCLAIMED, (Phase.DISPATCHING, Phase.QUEUED), Phase.FAILED),
     (Trigger.MARK_STALE, (Phase.COMPLETE,), Phase.IDLE),
@@ -133,7 +148,7 @@ _DEST: Mapping[tuple[Phase, Trigger], Phase] = MappingProxyType(
 )
 
 _STATUS: Mapping[Phase, Status] = MappingProxyType(
-    {phase: Status.RUNNING if phase in _RUNNING else Status(phase) for phase in Phase}
+    {phase: Status.RUNNING if phase in RUNNING else Status(phase) for phase in Phase}
 )
 
 
@@ -186,12 +201,12 @@ def diagram() -> str:
     from transitions.extensions.diagrams_mermaid import NestedGraph
     from transitions.extensions.factory import MachineFactory
 
-    nested = {phase: f"{Status.RUNNING}_{phase}" if phase in _RUNNING else str(phase) for phase in Phase}
+    nested = {phase: f"{Status.RUNNING}_{phase}" if phase in RUNNING else str(phase) for phase in Phase}
     machine = MachineFactory.get_predefined(graph=True, nested=True)(
         model=None,
         states=[
-            {"name": str(Status.RUNNING), "children": [str(phase) for phase in _RUNNING]},
-            *(str(phase) for phase in Phase if phase not in _RUNNING),
+            {"name": str(Status.RUNNING), "children": [str(phase) for phase in RUNNING]},
+            *(str(phase) for phase in Phase if phase not in RUNNING),
         ],
         transitions=[[str(trigger), nested[source], nested[to]] for (source, trigger), to in _DEST.items()],
         initial=str(Phase.NONE),

@@ -26,6 +26,7 @@ __all__ = [
     "Completed",
     "CreateAnswer",
     "Created",
+    "EntrySkipped",
     "EraseAnswer",
     "Erased",
     "Failed",
@@ -364,6 +365,22 @@ class GivenUp(Success):
         return f"run {self.run_no} of person {self.person_id} failed: its deliveries are used up"
 
 
+@frozen
+class EntrySkipped(Refusal):
+    """An entry's person cannot be read: it is set aside for the length of a lease, and the others go on.
+
+    Args:
+        person_id: Whose entry it is.
+        problem: What cannot be read; `verify` says what else.
+    """
+
+    person_id: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"the entry of person {self.person_id} is set aside: {self.problem}"
+
+
 # --- recovery ----------------------------------------------------------------------------------------------------
 
 
@@ -446,7 +463,7 @@ StartAnswer = Queued | Unresolved | RolledBack | AlreadyRunning | InsufficientCr
 AddAnswer = Added | AlreadyAdded
 CreateAnswer = Created | AlreadyAdded | AlreadyRunning | InsufficientCredits | PersonNotFound | KeyReused
 ClaimAnswer = Claimed | StaleRun | RunNotFound
-TakeAnswer = Claimed | GivenUp | QueueEmpty
+TakeAnswer = Claimed | EntrySkipped | GivenUp | QueueEmpty
 CallbackAnswer = Completed | Failed | StaleRun | RunNotFound
 MarkStaleAnswer = MarkedStale | NotComplete | PersonNotFound
 EraseAnswer = Erased | PersonNotFound

@@ -30,7 +30,7 @@ from research_fsm.commands import (
 )
 from research_fsm.errors import InvalidInput
 from research_fsm.events import FailReason, PersonKind
-from research_fsm.lifecycle import Phase
+from research_fsm.lifecycle import RUNNING, Phase
 from research_fsm.outcomes import (
     AddAnswer,
     CallbackAnswer,
@@ -60,7 +60,7 @@ __all__ = ["RecoveryPass", "Runs"]
 
 A = TypeVar("A")
 
-_RUNNING = (str(Phase.DISPATCHING), str(Phase.QUEUED), str(Phase.EXECUTING))
+_RUNNING = tuple(map(str, RUNNING))
 _COMPLETE = (str(Phase.COMPLETE),)
 
 

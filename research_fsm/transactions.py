@@ -8,6 +8,8 @@ final answer of a start in its receipts, and when recovery looks next.
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from attrs import evolve as changed
+
 from research_fsm import account as accounts
 from research_fsm import codec, decide
 from research_fsm import person as people
@@ -30,19 +32,19 @@ from research_fsm.commands import (
     TakeEntry,
 )
 from research_fsm.decide import AnswerRecorded, Decision, Send
-from research_fsm.events import AccountEvent, Meta, PersonEvent, PersonKind
+from research_fsm.errors import LogUnreadable
+from research_fsm.events import AccountEvent, Meta, PersonErased, PersonEvent, PersonKind
 from research_fsm.lifecycle import Phase
 from research_fsm.outcomes import (
     AddAnswer,
     AlreadyAdded,
-    AlreadyRunning,
     CallbackAnswer,
     ClaimAnswer,
     CreateAnswer,
     Created,
+    EntrySkipped,
     EraseAnswer,
     GrantAnswer,
-    InsufficientCredits,
     KeyReused,
     MarkStaleAnswer,
     PersonNotFound,
@@ -60,7 +62,7 @@ from research_fsm.outcomes import (
     Unresolved,
 )
 from research_fsm.person import Person
-from research_fsm.policy import Policy
+from research_fsm.policy import Policy, micros
 from research_fsm.storage import NewEvent, Query, QueueEntry, Receipt, Rule, StreamWrite, UniqueKey, View, Write
 
 __all__ = [
@@ -162,12 +164,13 @@ def create(adding: AddPerson, starting: StartRun, policy: Policy) -> Transaction
     """Add a person and start them at once; if the credits do not suffice, no person is added."""
 
     def rule(view: View, now: int) -> Write[CreateAnswer | Send]:
-        replayed = _replayed(view, starting.key)
+        replayed = _replayed(view, starting.key, codec.decode_create_answer)
         if replayed is not None:
             return Write(answer=created(replayed))
         existing = view.keys.get(url) if url is not None else None
         if existing is not None:
-            return Write(answer=AlreadyAdded(_person_id(existing.stream)))
+            there = AlreadyAdded(_person_id(existing.stream))
+            return Write(answer=there, receipts=_receipt(starting.key, existing.stream, codec.encode_answer(there)))
         added = decide.add(adding)
         nobody = people.nobody(adding.person_id)
         person = people.fold(nobody, ((event, now) for event in added.events))
@@ -191,12 +194,12 @@ def create(adding: AddPerson, starting: StartRun, policy: Policy) -> Transaction
     return query, rule
 
 
-def created(answer: StartAnswer) -> CreateAnswer:
+def created(answer: StartAnswer | AlreadyAdded) -> CreateAnswer:
     """Return what a create is answered, from what its start came to."""
     match answer:
         case Queued() | Unresolved() | RolledBack():
             return Created(answer.person_id, answer)
-        case AlreadyRunning() | InsufficientCredits() | PersonNotFound() | KeyReused():  # The last case.
+        case _:
             return answer
 
 
@@ -219,7 +222,7 @@ def start(command: StartRun, policy: Policy) -> Transaction[StartAnswer | Send]:
     """Start a run; the first answer to a request key is kept with it."""
 
     def rule(view: View, now: int) -> Write[StartAnswer | Send]:
-        replayed = _replayed(view, command.key)
+        replayed = _replayed(view, command.key, codec.decode_answer)
         if replayed is not None:
             return Write(answer=replayed)
         person = person_in(view, command.person_id)
@@ -292,8 +295,13 @@ def take(command: TakeEntry, policy: Policy) -> Transaction[TakeAnswer]:
     def rule(view: View, now: int) -> Write[TakeAnswer]:
         if view.entry is None:
             return Write(answer=QueueEmpty())
-        person = person_in(view, _person_id(view.entry.stream))
-        profile = codec.parse(_document(view, view.entry.stream, PROFILE) or b"{}")
+        try:
+            person = person_in(view, _person_id(view.entry.stream))
+            profile = codec.parse(_document(view, view.entry.stream, PROFILE) or b"{}")
+        except LogUnreadable as error:
+            # Set aside under a lease that nobody has: one damaged person must not keep the others waiting.
+            aside = changed(view.entry, lease_until=now + micros(policy.worker_lease))
+            return Write(answer=EntrySkipped(_person_id(view.entry.stream), str(error)), enqueued=(aside,))
         decision = decide.take(person, now, policy, profile)
         if isinstance(decision.answer, QueueEmpty):
             # The entry is of a run that waits for no worker: without it the next one is first.
@@ -418,7 +426,9 @@ def _final(view: View, run_id: str) -> StartAnswer | None:
     return None if receipt is None else codec.decode_answer(receipt.answer)
 
 
-def _replayed(view: View, key: RequestKey | None) -> StartAnswer | None:
+def _replayed(
+    view: View, key: RequestKey | None, decode: Callable[[bytes], A]
+) -> A | PersonNotFound | KeyReused | None:
     """Return the answer that was given to this request key before; after an erasure it is "not found"."""
     receipt = None if key is None else view.receipts.get(key.digest)
     if key is None or receipt is None:
@@ -426,7 +436,7 @@ def _replayed(view: View, key: RequestKey | None) -> StartAnswer | None:
     person = person_in(view, _person_id(receipt.stream))
     if person.phase is Phase.ERASED:
         return PersonNotFound(person.person_id)
-    return codec.decode_answer(receipt.answer) if receipt.fingerprint == key.fingerprint else KeyReused(key.key)
+    return decode(receipt.answer) if receipt.fingerprint == key.fingerprint else KeyReused(key.key)
 
 
 # --- from a decision to rows -------------------------------------------------------------------------------------
@@ -516,9 +526,12 @@ def _granted(view: View, owner: str, decision: Decision[object], actor: str | No
 
 
 def _run_id(after: Person, event: PersonEvent) -> str | None:
-    """Return the run that an event belongs to, if it is the latest one."""
+    """Return the latest run if the event belongs to it; an erasure belongs to the run that it closes."""
     run = after.run
-    return run.run_id if run is not None and getattr(event, "run_no", None) == run.run_no else None
+    closes = isinstance(event, PersonErased) and event.hold is not None
+    if run is not None and (closes or getattr(event, "run_no", None) == run.run_no):
+        return run.run_id
+    return None
 
 
 def _run_keys(stream: str, before: Person, after: Person) -> tuple[UniqueKey, ...]:
@@ -564,8 +577,12 @@ def _receipts(command: StartRun, answer: StartAnswer | Send) -> tuple[Receipt, .
             first = answer
     encoded = codec.encode_answer(first)
     of_run = (Receipt(run_key(command.run_id), stream, "", encoded),) if isinstance(first, Unresolved) else ()
-    of_key = () if command.key is None else (Receipt(command.key.digest, stream, command.key.fingerprint, encoded),)
-    return of_run + of_key
+    return of_run + _receipt(command.key, stream, encoded)
+
+
+def _receipt(key: RequestKey | None, stream: str, answer: bytes) -> tuple[Receipt, ...]:
+    """Return the receipt under a request key, if there is one."""
+    return () if key is None else (Receipt(key.digest, stream, key.fingerprint, answer),)
 
 
 def _url_key(command: AddPerson) -> str | None:

@@ -16,7 +16,7 @@ from attrs import field, frozen
 
 from research_fsm.errors import InvalidInput, ResearchError
 from research_fsm.events import FailReason
-from research_fsm.outcomes import Claimed, GivenUp, Json, QueueEmpty, Renewed, StaleRun
+from research_fsm.outcomes import Claimed, EntrySkipped, GivenUp, Json, QueueEmpty, Renewed, StaleRun
 from research_fsm.runs import Runs
 
 __all__ = ["Pipeline", "Report", "ResearchRequest", "Worker"]
@@ -98,8 +98,8 @@ class Worker:
         match self._runs.take(actor=self._name):
             case QueueEmpty():
                 return False
-            case GivenUp() as given_up:
-                _log.warning("%s", given_up)
+            case GivenUp() | EntrySkipped() as passed_over:
+                _log.warning("%s", passed_over)
             case Claimed() as claimed:
                 self._work(claimed, asked_at)
         return True

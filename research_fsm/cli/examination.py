@@ -18,7 +18,7 @@ from attrs import frozen
 from research_fsm.cli import pipelines
 from research_fsm.cli.session import Session
 from research_fsm.errors import ResearchError
-from research_fsm.lifecycle import Phase
+from research_fsm.lifecycle import RUNNING
 from research_fsm.rfc3339 import format_time
 from research_fsm.runs import Runs
 
@@ -35,7 +35,7 @@ _NOT_BEFORE = 1_767_225_600_000_000  # 2026-01-01: no store is older, so a clock
 _LEAST_FREE, _LITTLE_FREE = 100 * 2**20, 2**30
 _FULL = 2
 _PATIENCE = timedelta(minutes=1)
-_RUNNING = (str(Phase.DISPATCHING), str(Phase.QUEUED), str(Phase.EXECUTING))
+_RUNNING = tuple(map(str, RUNNING))
 _MANY = 1000
 
 Verdict = Literal["ok", "warning", "problem"]

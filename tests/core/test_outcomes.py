@@ -15,6 +15,7 @@ from research_fsm.outcomes import (
     Claimed,
     Completed,
     Created,
+    EntrySkipped,
     Erased,
     Failed,
     GivenUp,
@@ -60,6 +61,7 @@ SUCCESSES: list[tuple[Success, str]] = [
     (Revoked("o", "g", 5), "the grant 'g' of 5 credits was taken back from o"),
 ]
 REFUSALS: list[tuple[Refusal, str]] = [
+    (EntrySkipped("p", "damaged"), "the entry of person p is set aside: damaged"),
     (RolledBack("p", "r", 1, "refused"), "run 1 of person p was rolled back (refused); no credit was charged"),
     (AlreadyRunning("p", "running", 1, 5), "person p is already running (run 1)"),
     (InsufficientCredits("o", 1, 2), "o has 1 credits available, 2 are required"),
