@@ -1,4 +1,4 @@
-"""What the documentation shows without running it is true all the same: the two commands, the links, the console blocks."""
+"""What the documentation shows without running it is true all the same: two commands, links, console blocks."""
 
 import re
 import tomllib
@@ -52,8 +52,5 @@ def test_every_command_that_is_only_shown_exists(page: Path) -> None:
     """A console block is not run, so at least its commands are the program's."""
     shown = "\n".join(re.findall(r"```console\n(.*?)```", page.read_text(), flags=re.DOTALL))
     names = re.findall(r"research-fsm ([a-z-]+)", shown)
-    assert [
-        name
-        for name in names
-        if name not in cli.list_commands(cli.make_context("research-fsm", ["--version"], resilient_parsing=True))
-    ] == []
+    program = cli.make_context("research-fsm", [], resilient_parsing=True)
+    assert set(names) <= set(cli.list_commands(program))
