@@ -108,10 +108,9 @@ class Worker:
         with _Lease(self._runs, claimed, asked_at) as lease:
             try:
                 outcome: Report | str = _as_report(self._research(claimed, lease))
-            except _LeaseLost:
-                return
             except Exception as error:  # noqa: BLE001  # Whatever a pipeline raises fails its run.
-                _log.warning("the pipeline raised %s; run %s fails", type(error).__name__, claimed.run_id)
+                if lease.held:
+                    _log.warning("the pipeline raised %s; run %s fails", type(error).__name__, claimed.run_id)
                 outcome = _detail(error)
             self._report(claimed, outcome, lease)
 
@@ -123,7 +122,7 @@ class Worker:
         return _awaited(found, lease) if inspect.isawaitable(found) else found
 
     def _report(self, claimed: Claimed, outcome: Report | str, lease: "_Lease") -> None:
-        """Report until the store has it; a callback that is repeated changes nothing."""
+        """Report until the store has it or the lease is lost; a callback that is repeated changes nothing."""
         while lease.held:
             try:
                 answer = self._tell(claimed, outcome)
@@ -135,7 +134,7 @@ class Worker:
             else:
                 _log.info("%s", answer)
                 return
-        _log.warning("run %s was taken over: what this worker did counts for nothing", claimed.run_id)
+        _log.warning("the lease of run %s is lost: what this worker did counts for nothing", claimed.run_id)
 
     def _tell(self, claimed: Claimed, outcome: Report | str) -> object:
         run = (claimed.run_id, claimed.run_no, claimed.external_id)
@@ -143,10 +142,6 @@ class Worker:
             summary = outcome.change_summary
             return self._runs.complete(*run, outcome.content, change_summary=summary, actor=self._name)
         return self._runs.fail(*run, outcome, reason=FailReason.PIPELINE_ERROR, actor=self._name)
-
-
-class _LeaseLost(Exception):  # Says what happened; never leaves this module.
-    """The entry is another worker's by now."""
 
 
 class _Lease:
@@ -159,8 +154,6 @@ class _Lease:
         self._until = asked_at + self._seconds
         self._lost = False
         self._done = threading.Event()
-        self._lock = threading.Lock()
-        self._when_lost: Callable[[], None] | None = None
         self._thread = threading.Thread(target=self._renew, name=f"lease of run {claimed.run_id}", daemon=True)
 
     def __enter__(self) -> Self:
@@ -173,26 +166,26 @@ class _Lease:
 
     @property
     def held(self) -> bool:
-        """Whether the entry is still ours, by our own clock since before we asked."""
-        return not self._lost and time.monotonic() < self._until
+        """Whether the entry is still ours, counted from before we asked; once lost, it is lost for good."""
+        if self.left <= 0:
+            self._lost = True  # The pipeline is stopped for it: a renewal that is answered later revives nothing.
+        return not self._lost
+
+    @property
+    def left(self) -> float:
+        """The seconds until the lease is over, if it is not renewed."""
+        return self._until - time.monotonic()
 
     def wait(self, seconds: float) -> None:
         """Wait a moment."""
         self._done.wait(seconds)
 
-    def when_lost(self, call: Callable[[], None] | None) -> None:
-        """Set what is called once if the lease is lost; at once if it is lost already."""
-        with self._lock:
-            self._when_lost = call
-            if call is not None and self._lost:
-                call()
-
     def _renew(self) -> None:
         pause = self._runs.policy.renew_every.total_seconds()
-        while not self._done.wait(min(pause, max(0.0, self._until - time.monotonic()))):
+        while not self._done.wait(min(pause, max(0.0, self.left))):
             asked_at = time.monotonic()
-            if asked_at >= self._until or not self._renewed(asked_at):
-                self._lose()
+            if not self.held or not self._renewed(asked_at):
+                self._lost = True
                 return
 
     def _renewed(self, asked_at: float) -> bool:
@@ -209,36 +202,26 @@ class _Lease:
             case StaleRun():
                 return False
 
-    def _lose(self) -> None:
-        with self._lock:
-            self._lost = True
-            if self._when_lost is not None:
-                self._when_lost()
-
 
 def _awaited(found: Awaitable[Any], lease: _Lease) -> object:
-    """Await a pipeline in a loop of its own, and cancel it when the lease is lost."""
+    """Await a pipeline in a loop of its own, and cancel it when the lease is lost.
+
+    The loop looks at the clock itself: the thread that renews may be kept waiting for longer than the lease lasts.
+    """
     import asyncio
 
     async def main() -> object:
         task = asyncio.ensure_future(found)
-        loop = asyncio.get_running_loop()
-
-        def cancel() -> None:
-            loop.call_soon_threadsafe(task.cancel)
-
-        lease.when_lost(cancel)
-        try:
-            return await task
-        finally:
-            lease.when_lost(None)
+        while lease.held and not task.done():
+            await asyncio.wait({task}, timeout=min(_PAUSE_SECONDS, max(0.0, lease.left)))
+        if not lease.held:
+            task.cancel()
+        return await task
 
     try:
         return asyncio.run(main())
-    except asyncio.CancelledError:
-        if lease.held:
-            raise RuntimeError("the pipeline cancelled itself") from None
-        raise _LeaseLost from None
+    except asyncio.CancelledError:  # If it was us, the lease is lost, and nobody is told.
+        raise RuntimeError("the pipeline cancelled itself") from None
 
 
 def _as_report(found: object) -> Report:

@@ -21,6 +21,7 @@ from tests.core.examples import OWNER
 
 QUICK = Policy(renew_every=timedelta(milliseconds=1), worker_lease=timedelta(seconds=10))
 BUSY = StoreBusy("memory", "others kept it locked")
+LOST = "is lost: what this worker did counts for nothing"
 
 
 @define
@@ -262,14 +263,16 @@ def test_a_blocking_pipeline_whose_lease_is_lost_counts_for_nothing(
         return {"late": True}
 
     assert Worker(house.runs, pipeline).run_once()
-    assert "was taken over: what this worker did counts for nothing" in caplog.text
+    assert caplog.text.count(LOST) == 1
     assert person(house).phase == "executing"
     house.clock.pass_(seconds=10)
     assert claimed(house).external_id.endswith(":2")
 
 
-def test_an_awaiting_pipeline_whose_lease_is_lost_is_cancelled(house: House, monotonic: Monotonic) -> None:
-    """It would wait for ever; the lease's end cancels it, and nothing is reported."""
+def test_an_awaiting_pipeline_whose_lease_is_lost_is_cancelled(
+    house: House, monotonic: Monotonic, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would wait for ever; the lease's end cancels it, and nothing is reported but to the log, once."""
     ended: list[str] = []
 
     async def pipeline(_request: ResearchRequest) -> dict[str, Json]:
@@ -284,29 +287,96 @@ def test_an_awaiting_pipeline_whose_lease_is_lost_is_cancelled(house: House, mon
     assert Worker(house.runs, pipeline).run_once()
     assert ended == ["cancelled"]
     assert person(house).phase == "executing"
+    assert caplog.text.count(LOST) == 1
+    assert "the pipeline raised" not in caplog.text
+
+
+def test_a_renewal_that_hangs_keeps_no_pipeline_at_work(
+    house: House, monotonic: Monotonic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store may keep it waiting for longer than the lease lasts; the pipeline is cancelled all the same."""
+    asked, answered = threading.Event(), threading.Event()
+    ended: list[str] = []
+
+    def renewing(*_run: object) -> Renewed:
+        asked.set()
+        answered.wait(timeout=5)
+        ended.append("renewed")
+        return Renewed(0)
+
+    async def pipeline(_request: ResearchRequest) -> dict[str, Json]:
+        await asyncio.to_thread(asked.wait)
+        monotonic.seconds += 10
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("cancelled")
+            answered.set()
+        return {}
+
+    monkeypatch.setattr(house.runs, "renew", renewing)
+    assert Worker(house.runs, pipeline).run_once()
+    assert ended == ["cancelled", "renewed"]
+    assert person(house).phase == "executing"
+
+
+def test_a_cancelled_pipeline_may_clear_up(house: House, monotonic: Monotonic) -> None:
+    """It is cancelled once, so that what it awaits in its own end is awaited."""
+    ended: list[str] = []
+
+    async def pipeline(_request: ResearchRequest) -> dict[str, Json]:
+        monotonic.seconds += 10
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(20):
+                await asyncio.sleep(0)
+            ended.append("cleared up")
+        return {}
+
+    assert Worker(house.runs, pipeline).run_once()
+    assert ended == ["cleared up"]
+
+
+def test_a_pipeline_of_somebody_who_was_erased_is_cancelled(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """The next renewal learns it; nobody took over, and the log does not say so."""
+
+    async def pipeline(request: ResearchRequest) -> dict[str, Json]:
+        house.runs.erase(request.person_id)
+        await asyncio.Event().wait()
+        return {}
+
+    assert Worker(house.runs, pipeline).run_once()
+    assert caplog.text.count(LOST) == 1
 
 
 def test_a_worker_that_was_taken_over_learns_it_when_it_renews(house: House) -> None:
-    """The store says so: the lease is lost, and whoever waits for that is called, once, also afterwards."""
+    """The store says so, before the lease is over by the worker's own clock."""
     lease = _Lease(house.runs, claimed(house), 0.0)
-    called: list[str] = []
-    lease.when_lost(lambda: called.append("lost"))
     house.clock.pass_(seconds=10)
     claimed(house)
+    assert lease.held
     lease._renew()
     assert not lease.held
-    assert called == ["lost"]
-    lease.when_lost(None)
-    lease.when_lost(lambda: called.append("at once"))
-    assert called == ["lost", "at once"]
 
 
-def test_a_lease_that_is_lost_calls_nobody_if_nobody_waits(house: House, monotonic: Monotonic) -> None:
-    """A blocking pipeline is not interrupted; it asks."""
+def test_a_lease_that_was_found_lost_is_lost_for_good(
+    house: House, monotonic: Monotonic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A renewal that is answered too late revives nothing: the pipeline was cancelled meanwhile."""
     lease = _Lease(house.runs, claimed(house), 0.0)
-    monotonic.seconds += 10
+    held: list[bool] = []
+
+    def renewing(*_run: object) -> Renewed:
+        monotonic.seconds = 11
+        held.append(lease.held)
+        lease._done.set()
+        return Renewed(0)
+
+    monkeypatch.setattr(house.runs, "renew", renewing)
+    monotonic.seconds = 5
     lease._renew()
-    assert not lease.held
+    assert [*held, lease.held] == [False, False]
 
 
 def test_a_renewed_lease_counts_from_before_the_renewal_was_asked_for(
@@ -405,7 +475,7 @@ def test_a_report_that_the_store_never_takes_is_given_up_with_the_lease(
     monkeypatch.setattr(house.runs, "renew", renewing)
     assert Worker(house.runs, lambda _request: {}).run_once()
     assert caplog.text.count("could not be reported") == 2
-    assert "was taken over" in caplog.text
+    assert caplog.text.count(LOST) == 1
 
 
 def test_a_report_of_somebody_who_was_erased_is_stale_and_that_is_all(house: House) -> None:
