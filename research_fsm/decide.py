@@ -175,7 +175,7 @@ def mark_stale(
     command: MarkStale, person: Person, now: int, policy: Policy
 ) -> Decision[MarkedStale | NotComplete | PersonNotFound]:
     """Make a complete person idle again; on account of age, only a report that is old enough."""
-    if not _visible(person, command.owner):
+    if not person.visible_to(command.owner):
         return Decision(answer=PersonNotFound(command.person_id))
     by_age = command.reason is StaleReason.AGE
     too_young = by_age and (policy.stale_after is None or now < person.since + micros(policy.stale_after))
@@ -186,7 +186,7 @@ def mark_stale(
 
 def erase(command: ErasePerson, person: Person) -> Decision[Erased | PersonNotFound]:
     """Delete a person's documents in any phase; an open hold is released, a charge stays."""
-    if not _visible(person, command.owner):
+    if not person.visible_to(command.owner):
         return Decision(answer=PersonNotFound(command.person_id))
     run = person.current(person.run_no)
     if run is None:
@@ -203,7 +203,7 @@ def start(
     command: StartRun, person: Person, account: Account, now: int, policy: Policy
 ) -> Decision[Send | Queued | Unresolved | AlreadyRunning | InsufficientCredits | PersonNotFound]:
     """Start a run: the compare-and-swap and the hold. Status first, then credits."""
-    if not _visible(person, command.owner):
+    if not person.visible_to(command.owner):
         return Decision(answer=PersonNotFound(command.person_id))
     if not lifecycle.allows(person.phase, Trigger.START):
         return Decision(answer=AlreadyRunning(person.person_id, str(person.status), person.run_no, person.since))
@@ -490,10 +490,19 @@ def _by_deadline(
     return RunFailed(run.run_no, None, FailReason.RUN_DEADLINE, None, HoldEnd.KEPT)
 
 
-def next_look(person: Person, now: int, policy: Policy, lease_until: int | None = None) -> int | None:
+def next_look(
+    person: Person, now: int, policy: Policy, lease_until: int | None = None, *, waited: bool = False
+) -> int | None:
     """Return when recovery has to look at a person next, or None if it never has to.
 
     A complete person is due from the moment of the report: recovery asks for those older than `stale_after`.
+
+    Args:
+        person: The person as they are now.
+        now: The store's time.
+        policy: The settings.
+        lease_until: The lease of the run's entry in the embedded queue, if it has one.
+        waited: Whether recovery has just looked and could do nothing: then it does not look again at once.
     """
     run = person.run
     if person.phase is Phase.COMPLETE:
@@ -504,7 +513,8 @@ def next_look(person: Person, now: int, policy: Policy, lease_until: int | None 
         return lease_until if run.delivery >= policy.max_deliveries else None
     if run.deadline is None:
         return None
-    return min(run.deadline, _next_resend(person, run, now, policy) or now + micros(policy.poll_interval))
+    resend = None if waited and run.first_armed_at is None else _next_resend(person, run, now, policy)
+    return min(run.deadline, resend or now + micros(policy.poll_interval))
 
 
 # --- credits -----------------------------------------------------------------------------------------------------
@@ -556,10 +566,6 @@ def report_name(version: int) -> str:
 def failure_name(run_no: int) -> str:
     """Return the name under which the free text of a failure is kept."""
     return f"failure:{run_no}"
-
-
-def _visible(person: Person, owner: str | None) -> bool:
-    return person.exists and owner in (None, person.owner)
 
 
 def _passed(moment: int | None, now: int) -> bool:

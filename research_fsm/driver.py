@@ -1,4 +1,4 @@
-"""Runs a flow for a caller who blocks.
+"""Drives a flow for a caller who blocks.
 
 Floor 5. A flow says what it wants done; this does it. Nothing is concluded from a dispatcher that raises: an attempt
 becomes ambiguous, a look sees nothing, a cancellation is passed over, and each is logged.
@@ -67,10 +67,12 @@ def _dispatched(request: DispatchRequest, dispatcher: Dispatcher | None) -> Atte
     if dispatcher is None:
         return AttemptOutcome(result=AttemptResult.NOT_SENT, reason="no_dispatcher")
     try:
-        return dispatcher.dispatch(request)
+        outcome = dispatcher.dispatch(request)
+        _hold_to(AttemptOutcome, outcome)
     except Exception:  # noqa: BLE001  # Logged; nothing is concluded from it, whatever it is.
         _log.exception("the dispatcher raised; whether run %s was queued is not known", request.run_id)
         return AttemptOutcome(result=AttemptResult.AMBIGUOUS, reason="dispatcher_raised")
+    return outcome
 
 
 def _seen(
@@ -79,10 +81,19 @@ def _seen(
     if dispatcher is None:
         return ()
     try:
-        return tuple(dispatcher.look(request, external_ids))  # A generator raises here, not inside a transaction.
+        sightings = tuple(dispatcher.look(request, external_ids))  # A generator raises here, not in a transaction.
+        for sighting in sightings:
+            _hold_to(Sighting, sighting)
     except Exception:  # noqa: BLE001  # Logged; nothing is concluded from it, whatever it is.
         _log.exception("the engine could not be asked about run %s", request.run_id)
         return ()
+    return sightings
+
+
+def _hold_to(of: type, returned: object) -> None:
+    """Refuse what a dispatcher of somebody's own must not return, before a transaction meets it."""
+    if not isinstance(returned, of):
+        raise TypeError(f"a dispatcher returns {of.__name__}, not {type(returned).__name__}")
 
 
 def _cancelled(external_id: str, dispatcher: Dispatcher | None) -> None:

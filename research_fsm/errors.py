@@ -128,7 +128,10 @@ class StoreUnavailable(StoreError):
 
 
 class CommitUnknown(StoreError):
-    """The acknowledgement of a commit was lost. Repeat the request with the same key: it is never done twice."""
+    """The acknowledgement of a commit was lost. Repeat the request with its key: then it is never done twice.
+
+    A start is not done twice without one either, because the person is running; a create without a key would be.
+    """
 
 
 class WriteRejected(StoreError):

@@ -142,6 +142,10 @@ class Person:
         """How many runs were ever started."""
         return 0 if self.run is None else self.run.run_no
 
+    def visible_to(self, owner: str | None) -> bool:
+        """Tell whether somebody may see this person: their owner, or None, who may see everybody's."""
+        return self.exists and owner in (None, self.owner)
+
     def current(self, run_no: int, run_id: str | None = None) -> Run | None:
         """Return the open run if it is this one, else None: whoever asks is stale.
 

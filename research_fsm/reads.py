@@ -125,7 +125,7 @@ def person(reader: Reader, person_id: str, owner: str | None = None) -> PersonDe
     stream = transactions.person_stream(person_id)
     view = reader.read(Query(streams=(stream,), documents=(transactions.PROFILE,)))
     found = transactions.person_in(view, person_id)
-    if not found.exists or owner not in (None, found.owner):
+    if not found.visible_to(owner):
         return PersonNotFound(person_id)
     return _details(found, view)
 
@@ -148,7 +148,7 @@ def people(reader: Reader, owner: str, *, limit: int = 100, cursor: str | None =
     heads = reader.linked(link, before=_position(cursor), limit=limit + 1)
     page = [head.stream for head in heads[:limit]]
     view = reader.read(Query(streams=tuple(page), documents=(transactions.PROFILE,)))
-    found = (transactions.person_in(view, stream.removeprefix("person:")) for stream in page)
+    found = (transactions.person_in(view, transactions.person_id_of(stream)) for stream in page)
     listed = tuple(_details(one, view) for one in found if one.exists)
     return PeoplePage(listed, str(heads[limit - 1].first) if len(heads) > limit else None)
 
@@ -164,7 +164,7 @@ def report(reader: Reader, person_id: str, owner: str | None = None) -> ReportDe
     stream = transactions.person_stream(person_id)
     with reader.snapshot() as frozen:
         found = transactions.person_in(frozen.read(Query(streams=(stream,))), person_id)
-        if not found.exists or owner not in (None, found.owner):
+        if not found.visible_to(owner):
             return PersonNotFound(person_id)
         if found.reported_at is None:
             return None
@@ -212,13 +212,17 @@ def history(reader: Reader, person_id: str) -> list[RecordedEvent]:
     """
     person_id = checked_uuid("person_id", person_id)
     stream = transactions.person_stream(person_id)
-    own = list(reader.events(stream))
-    heads = reader.read(Query(streams=(stream,))).heads
-    link = heads[stream].link if stream in heads else None
-    if link is None:
-        return own
-    concerned = (event for event in reader.events(link) if codec.parse(event.data).get("person_id") == person_id)
+    with reader.snapshot() as frozen:
+        own = list(frozen.events(stream))
+        heads = frozen.read(Query(streams=(stream,))).heads
+        link = heads[stream].link if stream in heads else None
+        concerned = [] if link is None else [event for event in frozen.events(link) if _concerns(event, person_id)]
     return sorted((*own, *concerned), key=lambda event: event.position)
+
+
+def _concerns(event: RecordedEvent, person_id: str) -> bool:
+    data = codec.parse(event.data)
+    return isinstance(data, dict) and data.get("person_id") == person_id
 
 
 def _details(found: Person, view: View) -> PersonDetails:

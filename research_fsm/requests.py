@@ -35,6 +35,9 @@ __all__ = [
 
 A = TypeVar("A")
 
+_YEAR_9999 = 253_370_764_800_000_000
+"""The first moment of the year 9999, in microseconds: later ones have no name in RFC 3339."""
+
 _REASON = re.compile(r"[a-z0-9_]{0,64}")
 
 
@@ -66,6 +69,11 @@ def _code(_: object, attribute: "Attribute[str]", value: str) -> None:
         raise InvalidInput(attribute.name, "must be at most 64 lower case letters, digits and underscores")
 
 
+def _moment(_: object, attribute: "Attribute[int | None]", value: object) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _YEAR_9999):
+        raise InvalidInput(attribute.name, f"must be microseconds since 1970-01-01 UTC, not {str(value)[:100]}")
+
+
 @frozen(kw_only=True)
 class AttemptOutcome:
     """What one attempt came to.
@@ -77,13 +85,13 @@ class AttemptOutcome:
         retry_at: When the engine will take requests again, in microseconds UTC, if it said so.
 
     Raises:
-        InvalidInput: The reason is no code, or the engine run is missing or has no business here.
+        InvalidInput: The reason is no code, the moment is none, or the engine run is missing or has no business here.
     """
 
     result: AttemptResult
     external_id: str | None = None
     reason: str = field(default="", validator=_code)
-    retry_at: int | None = None
+    retry_at: int | None = field(default=None, validator=_moment)
 
     def __attrs_post_init__(self) -> None:
         """Hold the engine run against the result."""

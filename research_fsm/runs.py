@@ -363,7 +363,7 @@ class Runs:
         heads = self._page(_RUNNING, now)
         if self.policy.stale_after is not None:
             heads += self._page(_COMPLETE, now - micros(self.policy.stale_after))
-        return [head.stream.removeprefix("person:") for head in heads]
+        return [transactions.person_id_of(head.stream) for head in heads]
 
     def _page(self, tags: tuple[str, ...], until: int) -> list[Head]:
         """Return the next heads with these tags: those behind the cursor first, then from the start again."""

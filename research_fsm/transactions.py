@@ -38,6 +38,7 @@ from research_fsm.lifecycle import Phase
 from research_fsm.outcomes import (
     AddAnswer,
     AlreadyAdded,
+    AlreadyRunning,
     CallbackAnswer,
     ClaimAnswer,
     CreateAnswer,
@@ -45,6 +46,7 @@ from research_fsm.outcomes import (
     EntrySkipped,
     EraseAnswer,
     GrantAnswer,
+    InsufficientCredits,
     KeyReused,
     MarkStaleAnswer,
     PersonNotFound,
@@ -80,6 +82,7 @@ __all__ = [
     "fail",
     "grant",
     "mark_stale",
+    "person_id_of",
     "person_in",
     "person_stream",
     "record_answer",
@@ -137,7 +140,8 @@ def account_in(view: View, owner: str) -> Account:
     return codec.fold_account(view.history(head.stream))
 
 
-def _person_id(stream: str) -> str:
+def person_id_of(stream: str) -> str:
+    """Return whose stream it is."""
     return stream.removeprefix("person:")
 
 
@@ -150,7 +154,7 @@ def add(command: AddPerson, policy: Policy) -> Transaction[AddAnswer]:
     def rule(view: View, now: int) -> Write[AddAnswer]:
         existing = view.keys.get(url) if url is not None else None
         if existing is not None:
-            return Write(answer=AlreadyAdded(_person_id(existing.stream)))
+            return Write(answer=AlreadyAdded(person_id_of(existing.stream)))
         decision = decide.add(command)
         person = people.nobody(command.person_id)
         return _written(view, person, decision, now, policy, command.actor, keys=_url_keys(command))
@@ -169,7 +173,7 @@ def create(adding: AddPerson, starting: StartRun, policy: Policy) -> Transaction
             return Write(answer=created(replayed))
         existing = view.keys.get(url) if url is not None else None
         if existing is not None:
-            there = AlreadyAdded(_person_id(existing.stream))
+            there = AlreadyAdded(person_id_of(existing.stream))
             return Write(answer=there, receipts=_receipt(starting.key, existing.stream, codec.encode_answer(there)))
         added = decide.add(adding)
         nobody = people.nobody(adding.person_id)
@@ -199,7 +203,9 @@ def created(answer: StartAnswer | AlreadyAdded) -> CreateAnswer:
     match answer:
         case Queued() | Unresolved() | RolledBack():
             return Created(answer.person_id, answer)
-        case _:
+        case AlreadyAdded() | AlreadyRunning() | InsufficientCredits():
+            return answer
+        case PersonNotFound() | KeyReused():  # The last case.
             return answer
 
 
@@ -245,7 +251,7 @@ def arm(command: ArmAttempt, policy: Policy) -> Transaction[Send | StartAnswer |
         key = view.keys.get(name)
         if key is None:
             return Write(answer=RunNotFound(command.run_id))
-        person = person_in(view, _person_id(key.stream))
+        person = person_in(view, person_id_of(key.stream))
         decision = decide.arm(command, person, codec.parse(key.value), now, policy, _final(view, command.run_id))
         return _written(view, person, decision, now, policy, command.actor)
 
@@ -296,12 +302,12 @@ def take(command: TakeEntry, policy: Policy) -> Transaction[TakeAnswer]:
         if view.entry is None:
             return Write(answer=QueueEmpty())
         try:
-            person = person_in(view, _person_id(view.entry.stream))
+            person = person_in(view, person_id_of(view.entry.stream))
             profile = codec.parse(_document(view, view.entry.stream, PROFILE) or b"{}")
         except LogUnreadable as error:
             # Set aside under a lease that nobody has: one damaged person must not keep the others waiting.
             aside = changed(view.entry, lease_until=now + micros(policy.worker_lease))
-            return Write(answer=EntrySkipped(_person_id(view.entry.stream), str(error)), enqueued=(aside,))
+            return Write(answer=EntrySkipped(person_id_of(view.entry.stream), str(error)), enqueued=(aside,))
         decision = decide.take(person, now, policy, profile)
         if isinstance(decision.answer, QueueEmpty):
             # The entry is of a run that waits for no worker: without it the next one is first.
@@ -317,7 +323,7 @@ def renew(command: RenewLease, policy: Policy) -> Transaction[Renewed | StaleRun
     def rule(view: View, now: int) -> Write[Renewed | StaleRun]:
         if view.entry is None:
             return Write(answer=StaleRun(command.run_id, command.run_no, command.external_id))
-        person = person_in(view, _person_id(view.entry.stream))
+        person = person_in(view, person_id_of(view.entry.stream))
         decision = decide.renew(command, person, view.entry.lease_until, now, policy)
         return _written(view, person, decision, now, policy, None)
 
@@ -404,7 +410,7 @@ def _of_run(
         if key not in view.keys:
             return Write(answer=RunNotFound(command.run_id))
         stream = view.keys[key].stream
-        person = person_in(view, _person_id(stream))
+        person = person_in(view, person_id_of(stream))
         decision = decided(person, _document(view, stream, document), now)
         return _written(view, person, decision, now, policy, command.actor)
 
@@ -433,7 +439,7 @@ def _replayed(
     receipt = None if key is None else view.receipts.get(key.digest)
     if key is None or receipt is None:
         return None
-    person = person_in(view, _person_id(receipt.stream))
+    person = person_in(view, person_id_of(receipt.stream))
     if person.phase is Phase.ERASED:
         return PersonNotFound(person.person_id)
     return decode(receipt.answer) if receipt.fingerprint == key.fingerprint else KeyReused(key.key)
@@ -470,7 +476,9 @@ def _written(
         lease_until = decision.lease_until or (None if view.entry is None else view.entry.lease_until)
         # What changes nothing, such as a stale callback, does not move recovery's next look either.
         moved = decision.look_again or (before.phase, before.run) != (after.phase, after.run)
-        due = head.due if head is not None and not moved else decide.next_look(after, now, policy, lease_until)
+        due = None if head is None else head.due
+        if head is None or moved:
+            due = decide.next_look(after, now, policy, lease_until, waited=decision.look_again)
         link = account_stream(after.owner)
         state, tag = codec.encode(after), str(after.phase)
         streams = (

@@ -113,7 +113,7 @@ class Lockstep:
                 return None
             case c.TakeEntry():
                 entry = self.store.read(Query(next_entry=True)).entry
-                return None if entry is None else entry.stream.removeprefix("person:")
+                return None if entry is None else transactions.person_id_of(entry.stream)
             case c.ArmAttempt() | c.ClaimRun() | c.CompleteRun() | c.FailRun() | c.RenewLease():
                 return self._people.get(command.run_id)
             case c.AddPerson() | c.ErasePerson() | c.MarkStale() | c.RecordAnswer() | c.RecoverRun() | c.StartRun():

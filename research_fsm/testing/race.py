@@ -170,7 +170,7 @@ class _World:
             self.flows[f"recovery {self._id()[-3:]}"] = self._recovering(head)
 
     def _recovering(self, head: Head) -> Flow[Any]:
-        return flows.recover(head.stream.removeprefix("person:"), self._policy, sends=not self._inside)
+        return flows.recover(transactions.person_id_of(head.stream), self._policy, sends=not self._inside)
 
     def _due(self) -> list[Head]:
         return self._store.due(_RUNNING, self._store.now(), after=None, limit=9)
