@@ -13,8 +13,8 @@ class Mistake:
 
     Args:
         what: The mistake.
-        laws: The laws that it breaks, as a pattern: a search names one of them. A test of the conformance suite
-            fails in its own words instead.
+        laws: A pattern of what a line of the finding begins with: the laws that it breaks, of which a search names
+            one. A test of the conformance suite fails in its own words instead.
         where: The module.
         function: The function, or the method.
         right: A piece of its text.

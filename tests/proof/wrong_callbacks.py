@@ -25,6 +25,14 @@ WRONG_CALLBACKS = (
         "person.current(person.run_no)",
     ),
     Mistake(
+        "claim accepted when failed, idle or erased",
+        "5",
+        decide,
+        "claim",
+        "person.current(command.run_no, command.run_id)",
+        "person.run\n    run = run if run and (run.run_no, run.run_id) == (command.run_no, command.run_id) else None",
+    ),
+    Mistake(
         "a second engine run's claim accepted",
         "X1",
         decide,
@@ -84,7 +92,14 @@ WRONG_CALLBACKS = (
         "run = person.current(command.run_no, command.run_id)",
         "run = person.run",
     ),
-    Mistake("unclaimed failure not refunded", "X4|4", decide, "_never_executed", "HoldEnd.REFUNDED", "HoldEnd.KEPT"),
+    Mistake(
+        "unclaimed failure not refunded",
+        "charged_if_executed",
+        decide,
+        "_never_executed",
+        "HoldEnd.REFUNDED",
+        "HoldEnd.KEPT",
+    ),
     Mistake(
         "refund without the never-executed condition",
         "4",

@@ -28,10 +28,10 @@ WRONG_DISPATCHES = (
         "started_at=at, deadline=deadline)",
         "started_at=at, deadline=deadline, claimed_by=person.run and person.run.claimed_by)",
     ),
-    Mistake("another owner's person", "start", decide, "start", "_visible(person, command.owner)", "person.exists"),
+    Mistake("another owner's person", "start", decide, "start", "person.visible_to(command.owner)", "person.exists"),
     Mistake(
         "request key ignored",
-        "receipt|8",
+        "memory: there is a receipt",
         transactions,
         "_replayed",
         "if key is None or receipt is None:",
@@ -176,7 +176,7 @@ WRONG_DISPATCHES = (
     ),
     Mistake(
         "queued, never executed, not refunded",
-        "X4|4",
+        "charged_if_executed",
         decide,
         "_by_deadline",
         "HoldEnd.REFUNDED",
@@ -192,11 +192,11 @@ WRONG_DISPATCHES = (
     ),
     Mistake(
         "the final status of any run fails the run",
-        "X8|5",
+        "X8",
         decide,
         "_by_evidence",
         "if seen.external_id == known",
-        "if seen.state is not SightingState.ALIVE",
+        "if seen.external_id == known or (person.phase is Phase.QUEUED and seen.state is not SightingState.ALIVE)",
     ),
     Mistake(
         "recovery never looks",
@@ -218,13 +218,29 @@ WRONG_DISPATCHES = (
     # --- flows ---
     Mistake(
         "a start decided outside its transaction, which the store's compare-and-swap stops",
-        "is at version",
+        r"memory: person:\S+ is at version",
         flows,
         "start",
         "answer = yield from requests.transact(*transactions.start(command, policy))",
         "query, rule = transactions.start(command, policy)\n"
         "    view = yield from requests.read(query)\n"
         "    answer = yield from requests.transact(query, lambda _, now: rule(view, now))",
+        "race",
+    ),
+    Mistake(
+        "recovery decides outside its transaction, and writes over what happened meanwhile",
+        "1|2|4",
+        flows,
+        "recover",
+        "answer = yield from requests.transact(*transactions.recover(looked, policy))",
+        "from attrs import evolve\n"
+        "    query, rule = transactions.recover(looked, policy)\n"
+        "    seen = yield from requests.read(query)\n"
+        "    def unfenced(view, now):\n"
+        "        decided = rule(seen, now)\n"
+        "        ends = (evolve(end, expected=view.heads[end.stream].version) for end in decided.streams)\n"
+        "        return evolve(decided, streams=tuple(ends))\n"
+        "    answer = yield from requests.transact(query, unfenced)",
         "race",
     ),
     Mistake(
