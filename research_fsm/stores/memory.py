@@ -106,12 +106,11 @@ class MemoryStore:
 
     def transact(self, query: Query, rule: Rule[A]) -> A:
         """Load, decide and write under the lock; see `storage.Store`."""
-        with self._lock:
-            self._check_open()
+        with self._inside() as tables:
             now = self.now()
             write = self._decided(query, rule, now)
-            _check(self._tables, write)
-            _apply(self._tables, write, now)
+            _check(tables, write)
+            _apply(tables, write, now)
             return write.answer
 
     def _decided(self, query: Query, rule: Rule[A], now: int) -> Write[A]:
@@ -127,72 +126,77 @@ class MemoryStore:
     def snapshot(self) -> Iterator[Reader]:
         """Open a reader over a copy of everything."""
         frozen = MemoryStore(self._clock)
-        with self._lock:
-            self._check_open()
-            frozen._tables = self._tables.copy()
+        with self._inside() as tables:
+            frozen._tables = tables.copy()
         yield frozen
 
     def read(self, query: Query) -> View:
         """Load what a query names."""
-        with self._lock:
-            self._check_open()
+        with self._inside():
             return self._load(query, self.now())
 
     def events(self, stream: str | None = None, *, after: int = 0) -> Iterator[RecordedEvent]:
         """Yield the events of a stream by version, or all of them by position."""
-        self._check_open()
-        if stream is not None:
-            yield from self._tables.streams.get(stream, [])[after:]
-            return
-        recorded = self._tables.events
-        yield from recorded[bisect_right(recorded, after, key=lambda event: event.position) :]
+        with self._inside() as tables:
+            if stream is not None:
+                found = tables.streams.get(stream, [])[after:]
+            else:
+                found = tables.events[bisect_right(tables.events, after, key=lambda event: event.position) :]
+        yield from found
 
     def heads(self) -> Iterator[Head]:
         """Yield every head, by stream."""
-        self._check_open()
-        yield from (head for _, head in sorted(self._tables.heads.items()))
+        with self._inside() as tables:
+            found = [tables.heads[stream] for stream in sorted(tables.heads)]
+        yield from found
 
     def linked(self, link: str, *, before: int | None = None, limit: int = 100) -> list[Head]:
         """Return heads that link to a stream, newest first."""
-        self._check_open()
-        found = [head for head in self._tables.heads.values() if head.link == link]
+        with self._inside() as tables:
+            found = [head for head in tables.heads.values() if head.link == link]
         page = (head for head in found if before is None or head.first < before)
         return sorted(page, key=lambda head: -head.first)[:limit]
 
     def due(self, tags: tuple[str, ...], until: int, *, after: tuple[int, str] | None, limit: int) -> list[Head]:
         """Return heads that somebody has to look at, most overdue first."""
-        self._check_open()
-        found = (
-            (head.due, head.stream, head)
-            for head in self._tables.heads.values()
-            if head.tag in tags and head.due is not None and head.due <= until
-        )
+        with self._inside() as tables:
+            found = [
+                (head.due, head.stream, head)
+                for head in tables.heads.values()
+                if head.tag in tags and head.due is not None and head.due <= until
+            ]
         page = sorted(row for row in found if after is None or row[:2] > after)
         return [head for _, _, head in page[:limit]]
 
     def keys(self) -> Iterator[UniqueKey]:
         """Yield every unique key, in order."""
-        self._check_open()
-        yield from (key for _, key in sorted(self._tables.keys.items()))
+        with self._inside() as tables:
+            found = [tables.keys[name] for name in sorted(tables.keys)]
+        yield from found
 
     def entries(self) -> Iterator[QueueEntry]:
         """Yield every queue entry, first come first."""
-        self._check_open()
-        yield from list(self._tables.queue.values())
+        with self._inside() as tables:
+            found = list(tables.queue.values())
+        yield from found
 
     def tokens(self, owner: str | None = None) -> list[Token]:
         """Return an owner's access tokens, or everybody's, oldest first."""
-        self._check_open()
-        return [token for token in self._tables.tokens.values() if owner in (None, token.owner)]
+        with self._inside() as tables:
+            return [token for token in tables.tokens.values() if owner in (None, token.owner)]
 
     def token(self, digest: str) -> Token | None:
         """Return the access token with this digest."""
-        self._check_open()
-        return next((token for token in self._tables.tokens.values() if token.digest == digest), None)
+        with self._inside() as tables:
+            return next((token for token in tables.tokens.values() if token.digest == digest), None)
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StoreClosed(_WHERE, "the store was closed; open another one")
+    @contextmanager
+    def _inside(self) -> Iterator[_Tables]:
+        """Keep writers out. Nothing is yielded to a caller from in here, who would keep them out at leisure."""
+        with self._lock:
+            if self._closed:
+                raise StoreClosed(_WHERE, "the store was closed; open another one")
+            yield self._tables
 
     def _load(self, query: Query, now: int) -> View:
         tables = self._tables
@@ -216,7 +220,7 @@ class MemoryStore:
         }
 
         def history(stream: str) -> Iterator[RecordedEvent]:
-            seen = heads[stream].version if stream in heads else 0
+            seen = heads[stream].version if stream in heads else None
             return iter(tables.streams.get(stream, [])[:seen])
 
         return View(heads=heads, keys=keys, receipts=receipts, documents=documents, entry=entry, history=history)

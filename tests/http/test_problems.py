@@ -12,7 +12,7 @@ from research_fsm import InvalidInput, errors, outcomes
 from research_fsm.errors import ResearchError, StoreError
 from research_fsm.http import Code
 from research_fsm.http.problems import HttpRefusal, Problem, refused
-from research_fsm.outcomes import AlreadyAdded, GrantIdReused, GrantNotFound, Refusal
+from research_fsm.outcomes import AlreadyAdded, EntrySkipped, GrantIdReused, GrantNotFound, Refusal
 from tests.http.service import ADA, NOBODY, NOW, PEOPLE, Service, problem
 
 WHERE = "/srv/secret/place.db"
@@ -45,9 +45,9 @@ def test_every_code_has_its_status() -> None:
 
 
 def test_every_refusal_has_a_problem() -> None:
-    """Every refusal of the domain but those about grants, which no operation asks for, can be answered."""
+    """Every refusal of the domain can be answered, but those of grants and the queue, which no operation asks for."""
     refusals = {cls for cls in vars(outcomes).values() if isinstance(cls, type) and issubclass(cls, Refusal)}
-    assert set(get_args(HttpRefusal)) == refusals - {Refusal, GrantIdReused, GrantNotFound}
+    assert set(get_args(HttpRefusal)) == refusals - {Refusal, EntrySkipped, GrantIdReused, GrantNotFound}
 
 
 def test_partners_person_is_already_there() -> None:
