@@ -6,9 +6,11 @@ Floor 6. Part of `research_fsm.testing.conformance`.
 # Assertions and example numbers are what a suite is made of.
 # ruff: noqa: S101, PLR2004
 
+import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -177,6 +179,31 @@ class ReadsSuite(StoreSuite):
                     assert len(heads) in (0, 2)
                 writing.result()
 
+    def test_many_read_beside_many_who_write(self) -> None:
+        """Whatever a reader enumerates, writers do not disturb it, and what it saw once it sees again."""
+        there, writers, writes, readers, reads = 500, 3, 100, 3, 20
+
+        def write(store: Store, begin: threading.Barrier, writer: int) -> None:
+            begin.wait()
+            for number in range(writes):
+                written(store, _row_of_each_kind(f"{writer}-{number}"))
+
+        def read(store: Store, begin: threading.Barrier) -> None:
+            begin.wait()
+            seen = [0] * 7
+            for _ in range(reads):
+                before, seen = seen, _counts(store)
+                assert all(now >= then for then, now in zip(before, seen, strict=True))
+
+        with self.opened() as (store, _), _switching_often(), ThreadPoolExecutor(writers + readers) as pool:
+            written(store, _row_of_each_kind(*(f"there-{number}" for number in range(there))))
+            begin = threading.Barrier(writers + readers)
+            working = [pool.submit(write, store, begin, writer) for writer in range(writers)]
+            working += [pool.submit(read, store, begin) for _ in range(readers)]
+            for each in working:
+                each.result()
+            assert _counts(store) == [there + writers * writes] * 7
+
     @pytest.mark.parametrize("use", _USES.values(), ids=_USES.keys())
     def test_a_closed_store_says_so(self, use: Callable[[Store], object]) -> None:
         """Every use of it raises `StoreClosed`; closing it again is fine."""
@@ -206,3 +233,39 @@ def _everything(store: Store, number: int) -> None:
         tokens=(Token(f"t{number}", "owner", "user", f"d{number}", number),),
     )
     written(store, write)
+
+
+def _row_of_each_kind(*names: str) -> Write[None]:
+    """Return a write that adds one row of each kind that a reader enumerates, for each name."""
+    return Write(
+        answer=None,
+        streams=tuple(end_of(name, 0, note(), link="mine", due=1) for name in names),
+        keys=tuple(UniqueKey(f"k{name}", name) for name in names),
+        enqueued=tuple(QueueEntry(f"e{name}", name) for name in names),
+        tokens=tuple(Token(f"t{name}", "owner", "user", f"d{name}", 1) for name in names),
+    )
+
+
+def _counts(store: Store) -> list[int]:
+    """Return how many there are of each kind, by everything that enumerates."""
+    assert store.token("nobody's") is None
+    return [
+        len(list(store.events())),
+        len(list(store.heads())),
+        len(store.linked("mine", limit=1_000)),
+        len(store.due(("plain",), 1, after=None, limit=1_000)),
+        len(list(store.keys())),
+        len(list(store.entries())),
+        len(store.tokens("owner")),
+    ]
+
+
+@contextmanager
+def _switching_often() -> Iterator[None]:
+    """Let threads take turns after microseconds, so that what is not guarded is met."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
