@@ -1,4 +1,4 @@
-"""Runs every Python and every shell example of the documentation as a test.
+"""Runs every Python and every shell example of the documentation as a test, and gives Hypothesis all the time it needs.
 
 The examples of one page share a namespace and a fresh folder, top to bottom. A block marked ``console`` is shown and
 not run; `tests/test_readme.py` says why each of those is true.
@@ -12,10 +12,15 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import settings
 from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 
 _LONGEST_SECONDS = 60
+
+# How long an example takes says something about the machine and nothing about the law.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 def _run_shell(example: Example) -> None:
