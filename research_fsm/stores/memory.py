@@ -235,7 +235,7 @@ def _check(tables: _Tables, write: Write[object]) -> None:
             raise WriteRejected(_WHERE, f"{stream.stream} is at version {version}, not {stream.expected}")
     for key in write.keys:
         if key.key in tables.keys:
-            raise WriteRejected(_WHERE, f"the unique key {key.key} is taken")
+            raise WriteRejected(_WHERE, f"the unique key {f'of {key.stream}' if key.personal else key.key} is taken")
     for receipt in write.receipts:
         if receipt.key in tables.receipts:
             raise WriteRejected(_WHERE, f"there is a receipt {receipt.key} already")

@@ -81,10 +81,12 @@ def apply(
         _append(connection, where, heads, write.streams, now)
     if write.keys:
         keys = [(key.key, key.stream, key.value.decode(), key.personal) for key in write.keys]
-        _insert(connection, _KEY, keys, where, "the unique key {} is taken")
+        names = [f"of {key.stream}" if key.personal else key.key for key in write.keys]  # Errors name nobody.
+        _insert(connection, _KEY, keys, where, names, "the unique key {} is taken")
     if write.receipts:
         receipts = [(row.key, row.stream, row.fingerprint, row.answer.decode()) for row in write.receipts]
-        _insert(connection, _RECEIPT, receipts, where, "there is a receipt {} already")
+        names = [row.key for row in write.receipts]
+        _insert(connection, _RECEIPT, receipts, where, names, "there is a receipt {} already")
     if write.settled:
         connection.executemany(_SETTLED, [(answer.decode(), key) for key, answer in write.settled.items()])
     if write.documents:
@@ -154,12 +156,13 @@ def _insert(
     statement: str,
     rows: Sequence[tuple[str, str, object, object]],
     where: str,
+    names: Sequence[str],
     problem: str,
 ) -> None:
     try:
         connection.executemany(statement, rows)
     except sqlite3.IntegrityError as error:
-        raise WriteRejected(where, problem.format(" or ".join(row[0] for row in rows))) from error
+        raise WriteRejected(where, problem.format(" or ".join(names))) from error
 
 
 def _text(body: bytes) -> str | bytes:

@@ -32,6 +32,17 @@ class RowsSuite(StoreSuite):
                     written(store, Write(answer=None, streams=(end,), keys=(UniqueKey("k", stream),)))
             assert contents(store) == before
 
+    def test_a_personal_key_that_is_taken_is_not_named(self) -> None:
+        """It is made of personal data, which an error would carry into a log: the stream is named instead."""
+        with self.opened() as (store, _):
+            url = "url:https://www.linkedin.com/in/ada"
+            written(store, Write(answer=None, keys=(UniqueKey(url, "person:1", personal=True), UniqueKey("k", "a"))))
+            with pytest.raises(WriteRejected, match="unique key of person:2 is taken") as raised:
+                written(store, Write(answer=None, keys=(UniqueKey(url, "person:2", personal=True),)))
+            assert "ada" not in str(raised.value)
+            with pytest.raises(WriteRejected, match="unique key k is taken"):
+                written(store, Write(answer=None, keys=(UniqueKey("k", "person:2"),)))
+
     def test_a_unique_key_brings_its_stream_and_the_one_it_links_to(self) -> None:
         """Who asks for a name is shown the head that has it, and the account, in the same transaction."""
         with self.opened() as (store, _):
