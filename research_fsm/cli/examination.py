@@ -1,12 +1,14 @@
 """What the doctor looks at: this machine, the store's file, and whether anybody is overdue.
 
-Floor 6. Looks and changes nothing. Knows SQLite, because the file and its driver are what is examined.
+Floor 6. Looks and changes nothing. Knows SQLite, because the file and its driver are what is examined. The file is
+examined before the store is opened: a store that is opened migrates its file and switches its journal mode.
 """
 
 import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from importlib import metadata
 from importlib.util import find_spec
@@ -17,7 +19,7 @@ from attrs import frozen
 
 from research_fsm.cli import pipelines
 from research_fsm.cli.session import Session
-from research_fsm.errors import ResearchError
+from research_fsm.errors import ResearchError, StoreUnavailable
 from research_fsm.lifecycle import RUNNING
 from research_fsm.rfc3339 import format_time
 from research_fsm.runs import Runs
@@ -33,7 +35,6 @@ STORE = "store"
 _SOUND_SQLITE = (3, 51, 3)
 _NOT_BEFORE = 1_767_225_600_000_000  # 2026-01-01: no store is older, so a clock that says so is wrong.
 _LEAST_FREE, _LITTLE_FREE = 100 * 2**20, 2**30
-_FULL = 2
 _PATIENCE = timedelta(minutes=1)
 _RUNNING = tuple(map(str, RUNNING))
 _MANY = 1000
@@ -59,8 +60,13 @@ def examine(session: Session, pipeline: str | None) -> list[Check]:
     """
     checks = [*_machine(), _disk(Path(session.store))]
     try:
-        with session.looking() as runs:
-            checks += [Check(STORE, "ok", f"{session.store} opens"), *_file(session.store), *_life(runs)]
+        seen, latest = _file(session)
+        checks += [*seen, _clock(latest)]
+        if any(check.verdict == "problem" for check in seen):
+            checks.append(Check("recovery", "warning", "not looked at: opening the store may change the file"))
+        else:
+            with session.looking() as runs:
+                checks += _life(runs)
     except ResearchError as error:
         checks.append(Check(STORE, "problem", str(error)))
     if pipeline is not None:
@@ -97,28 +103,31 @@ def _disk(store: Path) -> Check:
     return Check("disk", verdict, f"{free / 2**30:.1f} GiB are free in {folder}")
 
 
-def _file(store: str) -> Iterator[Check]:
-    """Look at the file through a connection that is opened as the store opens its own."""
+def _file(session: Session) -> tuple[list[Check], int | None]:
+    """Look at the file as it is, through a connection that cannot write; also return when its newest event was."""
     from research_fsm.stores import sqlite_file, sqlite_schema
 
-    path = str(Path(store).resolve())
-    with sqlite_file.translated(path, _PATIENCE):
-        connection = sqlite_file.open_writer(path, _PATIENCE, create=False)
-        try:
-            schema, mode, synchronous, damage = (
-                connection.execute(f"PRAGMA {pragma}").fetchone()[0]
-                for pragma in ("user_version", "journal_mode", "synchronous", "quick_check(1)")
-            )
-            latest = connection.execute("SELECT max(at) FROM events").fetchone()[0]
-        finally:
-            connection.close()
+    session.check_there()
+    path = str(Path(session.store).resolve())
+    with sqlite_file.translated(path, _PATIENCE), closing(sqlite_file.connect(path, "ro", _PATIENCE)) as connection:
+        connection.execute("BEGIN")
+        if sqlite_schema.is_empty(connection, path):
+            raise StoreUnavailable(session.store, "the file has no store in it; name another file")
+        schema, mode, damage = (
+            connection.execute(f"PRAGMA {pragma}").fetchone()[0]
+            for pragma in ("user_version", "journal_mode", "quick_check(1)")
+        )
+        latest = connection.execute("SELECT max(at) FROM events").fetchone()[0]
     known = sqlite_schema.SCHEMA_VERSION
-    yield Check("schema", "ok" if schema == known else "problem", f"{schema}; this version knows {known}")
-    yield Check("journal mode", "ok" if mode == "wal" else "problem", mode)
-    full = synchronous == _FULL
-    yield Check("synchronous", "ok" if full else "problem", "FULL" if full else f"{synchronous}: commits may be lost")
-    yield Check("integrity", "ok" if damage == "ok" else "problem", f"quick_check says {damage}")
-    yield _clock(latest)
+    migrates = f"{schema}; this version knows {known}, and the next command migrates it: copy the file first"
+    switches = f"{mode}, not wal: somebody changed it; the next command switches it back"
+    checks = [
+        Check(STORE, "ok", f"{session.store} is a store"),
+        Check("schema", "ok", f"{schema}") if schema == known else Check("schema", "problem", migrates),
+        Check("journal mode", "ok", mode) if mode == "wal" else Check("journal mode", "problem", switches),
+        Check("integrity", "ok" if damage == "ok" else "problem", f"quick_check says {damage}"),
+    ]
+    return checks, latest
 
 
 def _clock(latest: int | None) -> Check:

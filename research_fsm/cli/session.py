@@ -84,13 +84,21 @@ class Session:
         Raises:
             StoreUnavailable: It is not: looking never makes one.
         """
+        self.check_there()
+        with self._opened() as store:
+            yield store
+
+    def check_there(self) -> None:
+        """Check that there is a file, without opening it.
+
+        Raises:
+            StoreUnavailable: There is none, or it is empty.
+        """
         place = Path(self.store)
         if not place.exists() or (place.is_file() and place.stat().st_size == 0):
             raise StoreUnavailable(
                 self.store, "there is no store here; `grant` or `add` makes one, `--store` names another file"
             )
-        with self._opened() as store:
-            yield store
 
     @contextmanager
     def _opened(self) -> "Iterator[SQLiteStore]":

@@ -41,7 +41,6 @@ def test_everything_is_looked_at(program: Program) -> None:
         "store",
         "schema",
         "journal mode",
-        "synchronous",
         "integrity",
         "clock",
         "queue",
@@ -50,7 +49,6 @@ def test_everything_is_looked_at(program: Program) -> None:
     ]
     assert {name for name, check in checks.items() if check["verdict"] != "ok"} <= {"SQLite", "disk"}
     assert checks["journal mode"]["words"] == "wal"
-    assert checks["synchronous"]["words"] == "FULL"
     assert checks["queue"]["words"] == "0 runs wait for a worker"
 
 
@@ -157,6 +155,39 @@ def test_a_damaged_page_is_a_problem(program: Program) -> None:
     spoiled.close()
     check = _checks(program, code=1)["integrity"]
     assert check["verdict"] == "problem"
+
+
+def test_another_journal_mode_is_a_problem_that_the_doctor_leaves_alone(program: Program) -> None:
+    """Opening the store would switch the file back: what is examined is the file as it was found."""
+    program.complete()
+    _edit(program, "PRAGMA journal_mode = DELETE")
+    found = program.store.read_bytes()
+    checks = _checks(program, code=1)
+    assert checks["journal mode"]["verdict"] == "problem"
+    assert checks["journal mode"]["words"].startswith("delete, not wal")
+    assert checks["recovery"]["verdict"] == "warning"
+    assert "queue" not in checks
+    assert program.store.read_bytes() == found
+    assert not program.store.with_name("research.db-wal").exists()
+
+
+def test_an_older_schema_is_a_problem_that_the_doctor_leaves_alone(program: Program) -> None:
+    """Whoever opens the store migrates it; the doctor says so first, and does not."""
+    program.complete()
+    _edit(program, "PRAGMA user_version = 0")
+    _edit(program, "PRAGMA wal_checkpoint(TRUNCATE)")
+    found = program.store.read_bytes()
+    assert _checks(program, code=1)["schema"]["verdict"] == "problem"
+    assert program.store.read_bytes() == found
+
+
+def test_an_empty_database_is_not_made_a_store(program: Program) -> None:
+    """Looking makes nothing, not even in a file that has room for it."""
+    _edit(program, "PRAGMA user_version = 7")
+    found = program.store.read_bytes()
+    assert found
+    assert _checks(program, code=7)["store"]["verdict"] == "problem"
+    assert program.store.read_bytes() == found
 
 
 def test_problems_are_marked_for_people(program: Program) -> None:
