@@ -41,7 +41,7 @@ workers_option = click.option(
 @asked_by
 @click.option("--key", help="Names the request: asking again with it gives the same answer and starts nothing.")
 @dispatcher_options
-@policy_options("cost")
+@policy_options
 @common_options
 @click.pass_obj
 def start(  # click's signature.
@@ -67,7 +67,7 @@ def start(  # click's signature.
 @click.option("--pipeline", type=PIPELINE, required=True, help="Does the research.")
 @workers_option
 @click.option("--drain", is_flag=True, help="Stop when nothing is waiting any more.")
-@policy_options()
+@policy_options
 @common_options
 @click.pass_obj
 def work(session: Session, /, pipeline: Pipeline, workers: int, drain: bool, **settings: object) -> Exit:  # noqa: FBT001  # click's signature.
@@ -84,7 +84,7 @@ def work(session: Session, /, pipeline: Pipeline, workers: int, drain: bool, **s
 @click.command()
 @click.option("--every", type=DURATION, help="Repeat, until SIGTERM or Ctrl-C; without it, one pass.")
 @dispatcher_options
-@policy_options()
+@policy_options
 @common_options
 @click.pass_obj
 def recover(

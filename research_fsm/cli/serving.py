@@ -43,7 +43,7 @@ _LONGEST_REQUEST_SECONDS = 30
 @workers_option
 @click.option("--recover-every", type=DURATION, default="10s", show_default=True, help="Between two recovery passes.")
 @dispatcher_options
-@policy_options()
+@policy_options
 @common_options
 @click.pass_obj
 def serve(  # click's signature.

@@ -63,20 +63,11 @@ def duration_text(duration: timedelta | None) -> str:
     return f"{duration // _UNITS[unit]}{unit}"
 
 
-def policy_options(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Return a decorator that gives a command an option for each field of the policy.
-
-    Args:
-        names: Only these fields; none for all of them.
-    """
-    fields = [field for field in attrs.fields(Policy) if not names or field.name in names]
-
-    def decorate(command: Callable[P, R]) -> Callable[P, R]:
-        for field in reversed(fields):
-            command = _option(field)(command)
-        return command
-
-    return decorate
+def policy_options(command: Callable[P, R]) -> Callable[P, R]:
+    """Give a command an option for each field of the policy."""
+    for field in reversed(attrs.fields(Policy)):
+        command = _option(field)(command)
+    return command
 
 
 def policy_from(settings: Mapping[str, object]) -> Policy:

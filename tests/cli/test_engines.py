@@ -9,7 +9,7 @@ from research_fsm import Policy, Runs, Unresolved
 from research_fsm.dispatchers.trigger_dev import TriggerDev
 from research_fsm.stores.memory import wall_clock
 from research_fsm.stores.sqlite import SQLiteStore
-from research_fsm.testing.engine import FakeEngine, Fault
+from research_fsm.testing.engine import FakeEngine, Fault, ttl
 from research_fsm.testing.engine_http import serve
 from tests.cli.conftest import Program
 
@@ -36,6 +36,15 @@ def test_a_start_is_handed_to_the_engine(program: Program, engine: FakeEngine) -
     assert run.payload["callback"]["url"].startswith("https://research.example/api/deep-research/runs/")
     assert program.json("balance", "acme")["charged"] == 1
     assert program.json("status", person_id)["phase"] == "queued"
+
+
+def test_a_start_has_the_policy_that_recovery_has(program: Program, engine: FakeEngine) -> None:
+    """The first attempt and one that recovery sends again expire at the same time: they have to be the same bytes."""
+    program("grant", "acme", 1)
+    settings = {"RESEARCH_FSM_QUEUE_DEADLINE": "20m"}
+    assert program("start", program.person(), *OUTSIDE, env=settings).exit_code == 0
+    (run,) = engine.runs
+    assert ttl(run.options["ttl"]) == timedelta(minutes=20)
 
 
 def test_a_lost_answer_is_unresolved_and_done(program: Program, engine: FakeEngine) -> None:

@@ -59,7 +59,7 @@ def test_the_demonstration_is_a_command(program: Program) -> None:
     assert "Usage: research-fsm demo" in result.stdout
 
 
-@pytest.mark.parametrize("name", ["serve", "work", "recover"])
+@pytest.mark.parametrize("name", ["start", "serve", "work", "recover"])
 def test_every_field_of_the_policy_is_an_option(name: str) -> None:
     """None can be forgotten, and each says what it is and what it is by default."""
     parameters = {option: one for one in _command(name).params if isinstance(one, click.Option) for option in one.opts}
@@ -74,7 +74,7 @@ def test_the_defaults_of_the_options_are_the_policys() -> None:
     found: list[dict[str, object]] = []
 
     @click.command()
-    @policy_options()
+    @policy_options
     def command(**settings: object) -> None:
         found.append(settings)
 
@@ -88,12 +88,6 @@ def test_the_defaults_of_the_options_are_the_policys() -> None:
         worker_lease=timedelta(milliseconds=500),
         renew_every=timedelta(milliseconds=1),
     )
-
-
-def test_a_start_has_the_price_alone() -> None:
-    """Nothing else of the policy matters to a start in the embedded queue."""
-    names = {f"--{field.name.replace('_', '-')}" for field in attrs.fields(Policy)}
-    assert _options(_command("start")) & names == {"--cost"}
 
 
 def test_the_policy_can_come_from_the_environment(program: Program) -> None:
