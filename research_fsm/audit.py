@@ -1,7 +1,8 @@
 """Verify a log that somebody else wrote: is it whole, is it legal, does the money add up.
 
 Floor 6. Reads one point in time by position and trusts nothing but the events: heads, documents and keys are held
-against what the events say. It folds with the same `evolve` as everything else, and never writes.
+against what the events say. It folds with the same `evolve` as everything else, and never writes. What the log does not
+say cannot be held against it: a partner's LinkedIn URL is personal data, so that a lost unique key of one is not found.
 """
 
 from collections import deque
@@ -31,7 +32,7 @@ from research_fsm.events import (
 from research_fsm.laws import Finding
 from research_fsm.lifecycle import Phase, Status
 from research_fsm.person import Hold, Person
-from research_fsm.storage import Head, Query, Reader, RecordedEvent, first_hash, next_hash
+from research_fsm.storage import Head, Query, Reader, RecordedEvent, UniqueKey, first_hash, next_hash
 
 __all__ = ["verify"]
 
@@ -87,7 +88,7 @@ class _Audit:
     requests: set[str] = Factory(set)
     documents: list[tuple[str, int, str, str]] = Factory(list)
     missing: list[tuple[str, int, str]] = Factory(list)
-    keys: list[tuple[str, int, str]] = Factory(list)
+    keys: list[tuple[int, UniqueKey]] = Factory(list)
 
     def findings(self) -> Iterator[Finding]:
         for recorded in self.log.events():
@@ -116,7 +117,7 @@ class _Audit:
             if kind == "person":
                 yield from self._lived(name, codec.decode_person_event(recorded), recorded)
             elif kind == "account":
-                yield from self._booked(codec.decode_account_event(recorded), recorded)
+                yield from self._booked(name, codec.decode_account_event(recorded), recorded)
             else:
                 yield Finding("readable", stream, version, "the stream is neither a person's nor an account's")
         except LogUnreadable as error:
@@ -133,13 +134,14 @@ class _Audit:
         life.due_credits.extend(credits_for(person_id, before.run, life.person.run))
         self.documents.extend((stream, version, name, digest) for name, digest in _documents_of(event))
         if isinstance(event, RunStarted):
-            self.keys.append((stream, version, transactions.run_key(event.run_id)))
+            key = UniqueKey(transactions.run_key(event.run_id), stream, codec.encode(event.run_no))
+            self.keys.append((version, key))
             if event.request in self.requests:
                 yield Finding("keys_are_kept", stream, version, "the request key has started a run before")
             if event.request is not None:
                 self.requests.add(event.request)
 
-    def _booked(self, event: AccountEvent, recorded: RecordedEvent) -> Iterator[Finding]:
+    def _booked(self, owner: str, event: AccountEvent, recorded: RecordedEvent) -> Iterator[Finding]:
         stream, version = recorded.stream, recorded.version
         ledger = self.ledgers.setdefault(stream, _Ledger())
         before, ledger.account = ledger.account, accounts.evolve(ledger.account, event)
@@ -152,6 +154,7 @@ class _Audit:
                 granted = _grant_counted(ledger, event)
                 if granted is not None:
                     yield Finding("grants_count_once", stream, version, granted)
+                self.keys.append((version, _key_of_grant(owner, stream, event)))
             case CreditsHeld() | CreditsCharged() | CreditsReleased() | CreditsRefunded():
                 held = _hold_followed(ledger, event)
                 if held is not None:
@@ -183,10 +186,14 @@ class _Audit:
                 self.missing.append((stream, version, name))
             elif codec.digest(salt, body) != digest:
                 yield Finding("documents_match", stream, version, f"the document {name} is not what was recorded")
-        kept = self.log.read(Query(keys=tuple(key for _, _, key in self.keys))).keys
-        for stream, version, key in self.keys:
-            if key not in kept or kept[key].stream != stream:
-                yield Finding("keys_are_kept", stream, version, f"the unique key {key} does not lead to the person")
+        kept = self.log.read(Query(keys=tuple(key.key for _, key in self.keys))).keys
+        for version, key in self.keys:
+            found_key = kept.get(key.key)
+            if found_key is None:
+                yield Finding("keys_are_kept", key.stream, version, f"the unique key {key.key} is missing")
+            elif (found_key.stream, found_key.value) != (key.stream, key.value):
+                words = f"the unique key {key.key} leads to {found_key.stream} with {found_key.value!r}"
+                yield Finding("keys_are_kept", key.stream, version, words)
         self.documents, self.keys = [], []
 
     def _unsettled(self) -> Iterator[Finding]:
@@ -271,6 +278,13 @@ def _documents_of(event: PersonEvent) -> Iterable[tuple[str, str]]:
             return ((decide.failure_name(run_no), detail),)
         case _:
             return ()
+
+
+def _key_of_grant(owner: str, stream: str, event: CreditsGranted | CreditsRevoked) -> UniqueKey:
+    """Return the key without which the same grant_id would be granted, or taken back, again."""
+    if isinstance(event, CreditsGranted):
+        return UniqueKey(transactions.grant_key("grant", owner, event.grant_id), stream, codec.encode(event.amount))
+    return UniqueKey(transactions.grant_key("revoked", owner, event.grant_id), stream)
 
 
 def _grant_counted(ledger: _Ledger, event: CreditsGranted | CreditsRevoked) -> str | None:

@@ -202,7 +202,7 @@ STATEMENTS: Mapping[str, str] = MappingProxyType(
         "grants_count_once": "A grant_id is granted once, and revoked at most once, whole.",
         "way_out": "Who is running waits in the embedded queue, or has a time at which recovery looks.",
         "heads_are_folds": "A head is exactly what folding its stream from the beginning gives.",
-        "keys_are_kept": "Every run is found by its run_id, and a request key has started at most one run.",
+        "keys_are_kept": "Runs and grants are found by their ids, and a request key has started at most one run.",
         "documents_match": "Every document is there, and is what its event's digest says; an erased person has none.",
     }
 )

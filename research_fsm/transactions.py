@@ -81,6 +81,7 @@ __all__ = [
     "erase",
     "fail",
     "grant",
+    "grant_key",
     "mark_stale",
     "person_id_of",
     "person_in",
@@ -352,7 +353,7 @@ def recover(command: RecoverRun, policy: Policy) -> Transaction[Recovered | Send
 
 def grant(command: GrantCredits) -> Transaction[GrantAnswer]:
     """Add credits, once per grant_id."""
-    key = _grant_key("grant", command)
+    key = grant_key("grant", command.owner, command.grant_id)
 
     def rule(view: View, _: int) -> Write[GrantAnswer]:
         decision = decide.grant(command, _amount(view, key))
@@ -365,7 +366,7 @@ def grant(command: GrantCredits) -> Transaction[GrantAnswer]:
 
 def revoke(command: RevokeCredits) -> Transaction[RevokeAnswer]:
     """Take a grant back, whole and once."""
-    granted, revoked = _grant_key("grant", command), _grant_key("revoked", command)
+    granted, revoked = (grant_key(kind, command.owner, command.grant_id) for kind in ("grant", "revoked"))
 
     def rule(view: View, _: int) -> Write[RevokeAnswer]:
         account = account_in(view, command.owner)
@@ -377,9 +378,9 @@ def revoke(command: RevokeCredits) -> Transaction[RevokeAnswer]:
     return Query(streams=(stream,), keys=(granted, revoked)), rule
 
 
-def _grant_key(kind: str, command: GrantCredits | RevokeCredits) -> str:
+def grant_key(kind: str, owner: str, grant_id: str) -> str:
     """Return a unique key of a grant; as JSON, because either name may contain whatever would stand between them."""
-    return f"{kind}:{codec.encode([command.owner, command.grant_id]).decode()}"
+    return f"{kind}:{codec.encode([owner, grant_id]).decode()}"
 
 
 # --- loading -----------------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ class ForgedLog:
         people: Events by person.
         accounts: Events by owner.
         due: When recovery looks at people.
-        keys: Whether runs are found by their ids.
+        keys: Whether runs and grants are found by their ids.
         documents: Whether the documents are there.
         entries: Entries of the embedded queue.
     """
@@ -90,12 +90,8 @@ class ForgedLog:
         self.store = MemoryStore(lambda: 1)
         streams = [self._life(person_id, events, due) for person_id, events in people.items()]
         streams += [self._ledger(owner, events) for owner, events in accounts.items()]
-        runs = [
-            UniqueKey(transactions.run_key(event.run_id), transactions.person_stream(person_id))
-            for person_id, events in people.items()
-            for event in events
-            if isinstance(event, RunStarted)
-        ]
+        kept = [key for person_id, events in people.items() for event in events for key in _run_key(person_id, event)]
+        kept += [key for owner, events in accounts.items() for event in events for key in _grant_keys(owner, event)]
         bodies = {
             (transactions.person_stream(person_id), name): body
             for person_id in people
@@ -104,7 +100,7 @@ class ForgedLog:
         write = Write(
             answer=None,
             streams=tuple(streams),
-            keys=tuple(runs) if keys else (),
+            keys=tuple({key.key: key for key in reversed(kept)}.values()) if keys else (),
             documents=bodies if documents else {},
             enqueued=entries,
         )
@@ -142,6 +138,23 @@ class ForgedLog:
             tag="account",
             due=None,
         )
+
+
+def _run_key(person_id: str, event: PersonEvent) -> Iterator[UniqueKey]:
+    if isinstance(event, RunStarted):
+        stream = transactions.person_stream(person_id)
+        yield UniqueKey(transactions.run_key(event.run_id), stream, codec.encode(event.run_no))
+
+
+def _grant_keys(owner: str, event: AccountEvent) -> Iterator[UniqueKey]:
+    stream = transactions.account_stream(owner)
+    match event:
+        case CreditsGranted(grant_id, amount):
+            yield UniqueKey(transactions.grant_key("grant", owner, grant_id), stream, codec.encode(amount))
+        case CreditsRevoked(grant_id):
+            yield UniqueKey(transactions.grant_key("revoked", owner, grant_id), stream)
+        case _:
+            return
 
 
 def forged(people: list[PersonEvent], account: list[AccountEvent], **more: Any) -> set[str]:  # noqa: ANN401  # Options.
@@ -323,7 +336,7 @@ def test_documents_left_behind_by_an_erasure_are_found() -> None:
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """A file with a finished run, a failed one, a waiting one and an erased person."""
+    """A file with a finished run, a failed one, a waiting one, an erased person, and a grant that was taken back."""
     path = tmp_path / "research.db"
 
     def pipeline(request: object) -> dict[str, object]:
@@ -334,6 +347,8 @@ def log(tmp_path: Path) -> Path:
     with SQLiteStore(path) as store:
         runs = Runs(store)
         runs.grant("acme", 5, grant_id="welcome")
+        runs.grant("other", 7, grant_id="mistake")
+        runs.revoke("other", "mistake")
         for company in ("done", "fail", "erase"):
             person = runs.add("acme", Profile(first_name="A", last_name="B", company=company)).accepted()
             runs.start(person.person_id).accepted()
@@ -426,6 +441,26 @@ EDITS: dict[str, tuple[str, set[tuple[str, int | None]]]] = {
             "DELETE FROM unique_keys WHERE key LIKE 'run:%'"
             " AND stream IN (SELECT stream FROM heads WHERE tag = 'complete')"
         ),
+        {("keys_are_kept", 2)},
+    ),
+    "a run's key that names another run": (
+        (
+            "UPDATE unique_keys SET value = '9' WHERE key LIKE 'run:%'"
+            " AND stream IN (SELECT stream FROM heads WHERE tag = 'complete')"
+        ),
+        {("keys_are_kept", 2)},
+    ),
+    "a grant's key deleted": ("DELETE FROM unique_keys WHERE key LIKE 'grant:%welcome%'", {("keys_are_kept", 1)}),
+    "a grant's key of another amount": (
+        "UPDATE unique_keys SET value = '50' WHERE key LIKE 'grant:%welcome%'",
+        {("keys_are_kept", 1)},
+    ),
+    "a grant's key given away": (
+        "UPDATE unique_keys SET stream = 'account:other' WHERE key LIKE 'grant:%welcome%'",
+        {("keys_are_kept", 1)},
+    ),
+    "the key of what was revoked deleted": (
+        "DELETE FROM unique_keys WHERE key LIKE 'revoked:%'",
         {("keys_are_kept", 2)},
     ),
 }
