@@ -43,7 +43,7 @@ class SQLiteStore(SQLiteReader):
     Args:
         path: The file, on a local disk.
         clock: Returns the time in microseconds UTC; tests inject one that they move by hand.
-        busy_timeout: How long to wait for other processes before `StoreBusy`.
+        busy_timeout: How long a write waits for other threads and processes before `StoreBusy`.
 
     Raises:
         InvalidInput: The path is no name of a file, or the wait is negative or longer than a week.
@@ -99,17 +99,17 @@ class SQLiteStore(SQLiteReader):
         """Load, decide and write in one transaction; see `storage.Store`.
 
         Raises:
-            StoreBusy: Another process kept the lock for longer than the wait allows.
+            StoreBusy: Others, threads or processes, kept the lock for longer than the wait allows.
             WriteRejected: The rule's write broke what every store keeps.
             CommitUnknown: The commit failed, and may last or not.
             StoreError: It could not be done; see the subclasses for what to do.
             BaseException: Whatever the rule raised, with nothing written.
         """
-        with self._writer.lock:
+        with self._writer.turn() as wait:
             if self._deciding:
                 raise StoreError(self._where, "a rule is pure: it may not use the store that calls it")
             try:
-                connection = self._begin()
+                connection = self._begin(wait)
                 write = self._run_one(connection, query, rule)
                 self._end(connection, write)
             except BaseException:
@@ -143,14 +143,18 @@ class SQLiteStore(SQLiteReader):
 
     # --- a transaction -------------------------------------------------------------------------------------------
 
-    def _begin(self) -> sqlite3.Connection:
-        """Take the file's write lock."""
+    def _begin(self, wait: timedelta) -> sqlite3.Connection:
+        """Take the file's write lock; a thread that had to wait for its turn waits for the lock only the rest."""
         try:
             connection = self._writer.get()
             self._check_identity()
             if connection.in_transaction:
                 connection.execute("ROLLBACK")  # An interrupt may have kept the last caller from doing it.
-            connection.execute("BEGIN IMMEDIATE")
+            if wait == self._wait:
+                connection.execute("BEGIN IMMEDIATE")
+            else:
+                with self._waiting(connection, wait):
+                    connection.execute("BEGIN IMMEDIATE")
         except DRIVER_ERRORS as error:
             raise self._writer.failed(error) from error
         return connection
@@ -204,9 +208,8 @@ class SQLiteStore(SQLiteReader):
         """Empty the write-ahead log, which still holds what was forgotten; tried again later if readers are in it."""
         self._unwiped = True
         try:
-            connection.execute("PRAGMA busy_timeout = 0")
-            busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            connection.execute(f"PRAGMA busy_timeout = {self._wait // timedelta(milliseconds=1)}")
+            with self._waiting(connection, timedelta(0)):
+                busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         except sqlite3.Error:
             self._writer.drop()
         except BaseException:
@@ -214,6 +217,15 @@ class SQLiteStore(SQLiteReader):
             raise
         else:
             self._unwiped = bool(busy)
+
+    @contextmanager
+    def _waiting(self, connection: sqlite3.Connection, wait: timedelta) -> Iterator[None]:
+        """Let the driver wait for another time than usual."""
+        connection.execute(f"PRAGMA busy_timeout = {wait // timedelta(milliseconds=1)}")
+        try:
+            yield
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {self._wait // timedelta(milliseconds=1)}")
 
     # --- connections ---------------------------------------------------------------------------------------------
 

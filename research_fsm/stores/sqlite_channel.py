@@ -12,6 +12,7 @@ import itertools
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from datetime import timedelta
 from typing import Any
 
 from research_fsm.errors import ResearchError, StoreClosed, StoreUnavailable
-from research_fsm.stores.sqlite_errors import DRIVER_ERRORS, failure, primary_code
+from research_fsm.stores.sqlite_errors import DRIVER_ERRORS, busy, failure, primary_code
 
 __all__ = ["Channel", "Rows"]
 
@@ -44,7 +45,7 @@ class Channel:
 
     Args:
         where: The file.
-        wait: How long the driver waits for a lock.
+        wait: How long the driver waits for a lock, and a thread for its turn and the lock together.
         connect: Opens the connection, and raises our own errors.
         settled: Whether the connection is one that cannot be had a second time: it is in a transaction for good.
         momentary: Whether each read sees the newest state; else reads belong to the transaction that the holder of
@@ -117,6 +118,24 @@ class Channel:
                         connection.execute("ROLLBACK")
             except DRIVER_ERRORS as error:
                 raise self.failed(error) from error
+
+    @contextmanager
+    def turn(self) -> Iterator[timedelta]:
+        """Hold the mutex; yields how long the driver may still wait for a lock.
+
+        Raises:
+            StoreBusy: Other threads kept the mutex for the whole wait.
+        """
+        mutex, left = self.lock, self.wait
+        if not mutex.acquire(blocking=False):
+            began = time.monotonic()
+            if not mutex.acquire(timeout=self.wait / timedelta(seconds=1)):
+                raise busy(self.where, self.wait)
+            left = max(timedelta(0), self.wait - timedelta(seconds=time.monotonic() - began))
+        try:
+            yield left
+        finally:
+            mutex.release()
 
     def failed(self, error: BaseException) -> ResearchError:
         """Return what an error means, and drop a connection that it may have spoilt; the caller holds the mutex."""

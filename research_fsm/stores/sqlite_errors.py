@@ -23,7 +23,7 @@ from research_fsm.errors import (
     WriteRejected,
 )
 
-__all__ = ["DRIVER_ERRORS", "OUT_OF_SPACE", "commit_failure", "failure", "primary_code"]
+__all__ = ["DRIVER_ERRORS", "OUT_OF_SPACE", "busy", "commit_failure", "failure", "primary_code"]
 
 DRIVER_ERRORS = (sqlite3.Error, UnicodeError, OverflowError)
 """What the driver raises: its own errors, and Python's for a text or a number that SQLite cannot hold."""
@@ -55,7 +55,7 @@ def failure(error: BaseException, where: str, waited: timedelta) -> ResearchErro
     said = f"{error} ({getattr(error, 'sqlite_errorname', type(error).__name__)})"
     match primary_code(error):
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return _busy(where, waited)
+            return busy(where, waited)
         case sqlite3.SQLITE_FULL:
             return _full(where, said)
         case sqlite3.SQLITE_READONLY:
@@ -84,7 +84,8 @@ def commit_failure(error: BaseException, where: str, waited: timedelta) -> Resea
     return CommitUnknown(where, f"the commit failed and may or may not last: {meant.args[0]}")
 
 
-def _busy(where: str, waited: timedelta) -> StoreBusy:
+def busy(where: str, waited: timedelta) -> StoreBusy:
+    """Return what it means that somebody else kept a lock."""
     seconds = waited / timedelta(seconds=1)
     return StoreBusy(
         where,

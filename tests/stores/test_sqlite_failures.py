@@ -5,9 +5,12 @@ import os
 import resource
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -27,7 +30,7 @@ from research_fsm.errors import (
     WriteRejected,
 )
 from research_fsm.storage import Query, View, Write
-from research_fsm.stores import sqlite_errors
+from research_fsm.stores import sqlite_channel, sqlite_errors
 from research_fsm.stores.sqlite import SQLiteStore
 from tests.stores.sqlite_examples import (
     Child,
@@ -134,6 +137,63 @@ def test_a_lock_that_is_kept_makes_the_store_busy(store: SQLiteStore, path: Path
         other.execute("ROLLBACK")
     assert asked == []
     assert store.transact(query, noting) == 2
+
+
+def test_threads_wait_for_a_lock_together(path: Path) -> None:
+    """They all give up when one of them would have, and do not wait for the lock one after the other."""
+    wait, threads = timedelta(milliseconds=500), 6
+    with SQLiteStore(path, busy_timeout=wait) as store, plain(path) as other, ThreadPoolExecutor(threads) as pool:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        writing = [pool.submit(lambda: store.transact(*appending("a", 1))) for _ in range(threads)]
+        assert [type(each.exception()) for each in writing] == [StoreBusy] * threads
+        assert time.monotonic() - began < 3 * wait.total_seconds()
+        other.execute("ROLLBACK")
+        assert store.transact(*appending("a", 1)) == 1
+
+
+def test_a_thread_that_is_kept_waiting_by_another_gives_up(store: SQLiteStore) -> None:
+    """It waits for a rule no longer than for a lock."""
+    caught: list[BaseException | None] = []
+
+    def rule(_: View, __: int) -> Write[str]:
+        caught.append(pool.submit(lambda: store.transact(*appending("b", 1))).exception(timeout=5))
+        return Write(answer="outer", streams=(end("c", 0, 1),))
+
+    with ThreadPoolExecutor(1) as pool:
+        assert store.transact(Query(), rule) == "outer"
+    assert [type(error) for error in caught] == [StoreBusy]
+    assert [head.stream for head in store.heads()] == ["a", "c"]
+
+
+def test_a_thread_whose_turn_comes_late_waits_for_the_lock_only_the_rest(
+    store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fifteen of twenty milliseconds went by before it had the connection; the next caller waits in full again."""
+    seconds = [7.0]
+    monkeypatch.setattr(sqlite_channel, "time", SimpleNamespace(monotonic=lambda: seconds[0]))
+
+    class Contended:
+        """A mutex that somebody else has for fifteen milliseconds."""
+
+        def acquire(self, *, blocking: bool = True, timeout: float = -1) -> bool:
+            seconds[0] += 0.015 if blocking else 0
+            return blocking and timeout > 0
+
+        def release(self) -> None:
+            """Let go of it."""
+
+    statements: list[str] = []
+    connection = store._writer.get()
+    usual = store._writer.lock
+    monkeypatch.setattr(store._writer, "lock", Contended())
+    connection.set_trace_callback(statements.append)
+    assert store.transact(*appending("a", 2)) == 2
+    assert statements[:3] == ["PRAGMA busy_timeout = 5", "BEGIN IMMEDIATE", "PRAGMA busy_timeout = 20"]
+    monkeypatch.setattr(store._writer, "lock", usual)
+    statements.clear()
+    assert store.transact(*appending("a", 3)) == 3
+    assert statements[0] == "BEGIN IMMEDIATE"
 
 
 def test_reads_wait_for_no_writer(store: SQLiteStore, path: Path) -> None:
