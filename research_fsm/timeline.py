@@ -3,6 +3,8 @@
 Floor 6. Pure. An event that this version cannot read is named as it is stored, so that a history is always shown.
 """
 
+from collections.abc import Mapping
+
 from research_fsm import codec
 from research_fsm.errors import LogUnreadable
 from research_fsm.events import (
@@ -16,6 +18,7 @@ from research_fsm.events import (
     CreditsReleased,
     CreditsRevoked,
     Event,
+    HoldEnd,
     PersonAdded,
     PersonErased,
     ReportMarkedStale,
@@ -29,6 +32,13 @@ from research_fsm.events import (
 from research_fsm.storage import RecordedEvent
 
 __all__ = ["credits_in_words", "in_words", "run_in_words"]
+
+
+_HOLDS: Mapping[HoldEnd, str] = {
+    HoldEnd.KEPT: "the charge stays",
+    HoldEnd.RELEASED: "the credits are released",
+    HoldEnd.REFUNDED: "the credits are refunded",
+}
 
 
 def in_words(recorded: RecordedEvent) -> str:
@@ -92,7 +102,7 @@ def _words(event: Event) -> str:  # noqa: PLR0912  # A case per event, and the t
         case RunCompleted(report_version=version):
             return f"complete: report {version}"
         case RunFailed(reason=reason, hold=hold):
-            return f"failed ({str(reason).replace('_', ' ')}); the credits are {hold}"
+            return f"failed ({str(reason).replace('_', ' ')}); {_HOLDS[hold]}"
         case RunRolledBack(reason=reason):
             return f"rolled back ({str(reason).replace('_', ' ')}); the person is idle"
         case ReportMarkedStale(reason=reason):
@@ -100,7 +110,7 @@ def _words(event: Event) -> str:  # noqa: PLR0912  # A case per event, and the t
         case CallbackRefused(kind=kind, external_id=external_id):
             return f"a stale {kind} of {external_id} was refused"
         case PersonErased(hold=hold):
-            return "erased" if hold is None else f"erased; the credits of the open run are {hold}"
+            return "erased" if hold is None else f"erased with a run open; {_HOLDS[hold]}"
         case CreditsGranted(grant_id=grant_id):
             return f"credits granted ({grant_id})"
         case CreditsRevoked(grant_id=grant_id):

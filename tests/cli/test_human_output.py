@@ -89,7 +89,15 @@ def test_a_history_is_a_timeline(program: Program) -> None:
             "",
         ),
         ("PersonErased", b'{"hold":null}', "erased", "", ""),
-        ("PersonErased", b'{"hold":"kept"}', "erased; the credits of the open run are kept", "", ""),
+        (
+            "RunFailed",
+            b'{"detail_digest":null,"external_id":"x","hold":"kept","reason":"engine_reported","run_no":3}',
+            "failed (engine reported); the charge stays",
+            "3",
+            "",
+        ),
+        ("PersonErased", b'{"hold":"kept"}', "erased with a run open; the charge stays", "", ""),
+        ("PersonErased", b'{"hold":"released"}', "erased with a run open; the credits are released", "", ""),
         ("CreditsGranted", b'{"amount":5,"grant_id":"g"}', "credits granted (g)", "", "+5"),
         ("CreditsRevoked", b'{"amount":5,"grant_id":"g"}', "credits revoked (g)", "", "-5"),
         (
