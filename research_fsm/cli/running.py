@@ -1,4 +1,4 @@
-"""Runs: ``start``, ``work``, ``recover``, and the jobs that ``serve`` does besides.
+"""Runs: ``start``, ``work``, ``recover``, and the tasks that ``serve`` does besides.
 
 Floor 6. Decides nothing: a worker works, a recovery pass recovers, this only says when and until when.
 """
@@ -17,7 +17,7 @@ from research_fsm.cli.exits import Exit
 from research_fsm.cli.pipelines import PIPELINE
 from research_fsm.cli.session import ACTOR, Session, asked_by, common_options, person_argument
 from research_fsm.cli.settings import DURATION, policy_from, policy_options
-from research_fsm.cli.together import Job, logging_to_stderr, run_together
+from research_fsm.cli.together import Task, logging_to_stderr, side_by_side
 from research_fsm.runs import RecoveryPass, Runs
 from research_fsm.worker import Pipeline, Worker
 
@@ -77,7 +77,7 @@ def work(session: Session, /, pipeline: Pipeline, workers: int, drain: bool, **s
     """
     with logging_to_stderr(), session.writing(policy_from(settings)) as runs:
         session.note(f"working on {session.store} with {workers} worker{'s' if workers > 1 else ''}")
-        run_together(working(runs, pipeline, workers, drain=drain))
+        side_by_side(working(runs, pipeline, workers, drain=drain))
     return Exit.DONE
 
 
@@ -102,7 +102,7 @@ def recover(
         session.writing(policy, outside) as runs,
     ):
         if every is not None:
-            run_together({"recovery": recovering(runs, every, lambda done: _tell_in_a_line(session, done))})
+            side_by_side({"recovery": recovering(runs, every, lambda done: _tell_in_a_line(session, done))})
             return Exit.DONE
         done = runs.recover()
     for person_id, error in done.errors:
@@ -111,8 +111,8 @@ def recover(
     return Exit.STORE_ERROR if done.errors else Exit.DONE
 
 
-def working(runs: Runs, pipeline: Pipeline, workers: int, *, drain: bool = False) -> dict[str, Job]:
-    """Return a job for each worker.
+def working(runs: Runs, pipeline: Pipeline, workers: int, *, drain: bool = False) -> dict[str, Task]:
+    """Return a task for each worker.
 
     Args:
         runs: Where the queue is.
@@ -121,20 +121,20 @@ def working(runs: Runs, pipeline: Pipeline, workers: int, *, drain: bool = False
         drain: Whether they stop when the queue is empty.
     """
 
-    def drained(worker: Worker) -> Job:
-        def job(stop: threading.Event) -> None:
+    def drained(worker: Worker) -> Task:
+        def task(stop: threading.Event) -> None:
             while not stop.is_set() and worker.run_once():
                 pass
 
-        return job
+        return task
 
     names = [f"worker-{os.getpid()}-{number}" for number in range(1, workers + 1)]
     made = {name: Worker(runs, pipeline, name=name) for name in names}
     return {name: drained(worker) if drain else worker.run for name, worker in made.items()}
 
 
-def recovering(runs: Runs, every: timedelta, tell: Callable[[RecoveryPass], None]) -> Job:
-    """Return a job that makes a recovery pass now and every so often; an error is logged, and the next pass comes.
+def recovering(runs: Runs, every: timedelta, tell: Callable[[RecoveryPass], None]) -> Task:
+    """Return a task that makes a recovery pass now and every so often; an error is logged, and the next pass comes.
 
     Args:
         runs: What is recovered.
@@ -142,7 +142,7 @@ def recovering(runs: Runs, every: timedelta, tell: Callable[[RecoveryPass], None
         tell: Called with what each pass came to.
     """
 
-    def job(stop: threading.Event) -> None:
+    def task(stop: threading.Event) -> None:
         while not stop.is_set():
             try:
                 done = runs.recover()
@@ -154,7 +154,7 @@ def recovering(runs: Runs, every: timedelta, tell: Callable[[RecoveryPass], None
                 tell(done)
             stop.wait(every.total_seconds())
 
-    return job
+    return task
 
 
 def _tell_in_a_line(session: Session, done: RecoveryPass) -> None:

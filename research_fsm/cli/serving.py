@@ -1,6 +1,6 @@
 """``serve``: the HTTP interface, with workers and recovery beside it.
 
-Floor 6. Decides nothing. The server runs in a thread like every other job, so that one place decides about signals.
+Floor 6. Decides nothing. The server runs in a thread like every other task, so that one place decides about signals.
 """
 
 import logging
@@ -18,7 +18,7 @@ from research_fsm.cli.pipelines import PIPELINE
 from research_fsm.cli.running import recovering, workers_option, working
 from research_fsm.cli.session import Session, common_options
 from research_fsm.cli.settings import DURATION, policy_from, policy_options
-from research_fsm.cli.together import Job, logging_to_stderr, run_together
+from research_fsm.cli.together import Task, logging_to_stderr, side_by_side
 from research_fsm.runs import RecoveryPass
 from research_fsm.worker import Pipeline
 
@@ -78,12 +78,12 @@ def serve(  # click's signature.
             session.note("no worker is built in without --pipeline: runs wait in the queue for `research-fsm work`")
         url = _url(listening)
         facts = {"url": url, "host": host, "port": listening.getsockname()[1], "workers": workers if pipeline else 0}
-        jobs = {
+        tasks = {
             "http": _serving(create_app(runs), listening, lambda: session.event(facts, f"listening on {url}")),
             "recovery": recovering(runs, recover_every, _log_recovered),
             **({} if pipeline is None else working(runs, pipeline, workers)),
         }
-        run_together(jobs)
+        side_by_side(tasks)
     return Exit.DONE
 
 
@@ -109,8 +109,8 @@ def _url(listening: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def _serving(app: "Starlette", listening: socket.socket, tell: Callable[[], None]) -> Job:
-    """Return a job that serves an application.
+def _serving(app: "Starlette", listening: socket.socket, tell: Callable[[], None]) -> Task:
+    """Return a task that serves an application.
 
     Args:
         app: The application.
@@ -143,7 +143,7 @@ def _serving(app: "Starlette", listening: socket.socket, tell: Callable[[], None
         timeout_graceful_shutdown=_LONGEST_REQUEST_SECONDS,
     )
 
-    def job(stop: threading.Event) -> None:
+    def task(stop: threading.Event) -> None:
         _Server(config, stop).run(sockets=[listening])
 
-    return job
+    return task

@@ -1,7 +1,8 @@
-"""Runs a few jobs side by side until somebody asks the program to stop.
+"""Does a few tasks side by side until somebody asks the program to stop.
 
-Floor 6. The first SIGTERM or SIGINT asks: every job finishes what it began. The second one insists: the process ends at
-once, which costs nothing but time, because everything that counts is in the store. A job that fails stops the others.
+Floor 6. The first SIGTERM or SIGINT asks: every task finishes what it began. The second one insists: the process ends
+at once, which costs nothing but time, because everything that counts is in the store. A task that fails stops the
+others.
 """
 
 import logging
@@ -16,9 +17,9 @@ from types import FrameType
 
 from attrs import frozen
 
-__all__ = ["Job", "logging_to_stderr", "run_together"]
+__all__ = ["Task", "logging_to_stderr", "side_by_side"]
 
-Job = Callable[[threading.Event], None]
+Task = Callable[[threading.Event], None]
 """Works until the event is set, or until there is nothing more to do."""
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -39,23 +40,23 @@ class _Ended:
 _News = SimpleQueue[_Told | _Ended]
 
 
-def run_together(jobs: Mapping[str, Job]) -> None:
-    """Run each job in a thread of its own; return when all have ended.
+def side_by_side(tasks: Mapping[str, Task]) -> None:
+    """Do each task in a thread of its own; return when all have ended.
 
     Args:
-        jobs: By name.
+        tasks: By name.
 
     Raises:
-        BaseException: What the first job to fail raised.
+        BaseException: What the first task to fail raised.
     """
     # A signal handler may interrupt anything: of Python's queues this is the one that it may put to.
     news: _News = SimpleQueue()
     stop = threading.Event()
     failures: list[BaseException] = []
     with _signals_to(news):
-        for name, job in jobs.items():
-            threading.Thread(target=_do, args=(job, stop, news), name=name, daemon=True).start()
-        left = len(jobs)
+        for name, task in tasks.items():
+            threading.Thread(target=_do, args=(task, stop, news), name=name, daemon=True).start()
+        left = len(tasks)
         while left:
             match _next(news):
                 case _Told(signum) if stop.is_set():
@@ -71,10 +72,10 @@ def run_together(jobs: Mapping[str, Job]) -> None:
         raise failures[0]
 
 
-def _do(job: Job, stop: threading.Event, news: _News) -> None:
+def _do(task: Task, stop: threading.Event, news: _News) -> None:
     try:
-        job(stop)
-    except BaseException as error:  # noqa: BLE001  # Raised again by whoever waits for the job.
+        task(stop)
+    except BaseException as error:  # noqa: BLE001  # Raised again by whoever waits for the task.
         news.put(_Ended(error))
     else:
         news.put(_Ended(None))

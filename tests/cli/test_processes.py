@@ -23,7 +23,7 @@ import pytest
 
 from research_fsm import Profile, RecoveryPass, Runs, StoreBusy
 from research_fsm.cli.running import recovering
-from research_fsm.cli.together import Job, run_together
+from research_fsm.cli.together import Task, side_by_side
 from tests.cli.conftest import Program
 
 _PATIENCE_SECONDS = 60.0
@@ -308,10 +308,10 @@ def test_a_terminal_that_knows_few_letters_still_gets_its_output(program: Progra
     assert json.loads(told.stdout)[0]["first_name"] == "Łucja"
 
 
-# --- jobs --------------------------------------------------------------------------------------------------------
+# --- tasks -------------------------------------------------------------------------------------------------------
 
 
-def test_a_job_that_fails_stops_the_others_and_is_raised() -> None:
+def test_a_task_that_fails_stops_the_others_and_is_raised() -> None:
     """No process goes on with half of what it is for."""
     stopped = []
 
@@ -321,16 +321,16 @@ def test_a_job_that_fails_stops_the_others_and_is_raised() -> None:
     def lasting(stop: Any) -> None:  # noqa: ANN401  # An event.
         stopped.append(stop.wait(_PATIENCE_SECONDS))
 
-    jobs: dict[str, Job] = {"lasting": lasting, "failing": failing}
+    tasks: dict[str, Task] = {"lasting": lasting, "failing": failing}
     with pytest.raises(RuntimeError, match="no more"):
-        run_together(jobs)
+        side_by_side(tasks)
     assert stopped == [True]
 
 
 def test_signals_are_given_back() -> None:
     """Whoever called gets the handlers back that were there."""
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-    run_together({"nothing": lambda _: None})
+    side_by_side({"nothing": lambda _: None})
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
