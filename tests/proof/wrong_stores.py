@@ -57,8 +57,8 @@ WRONG_STORES = (
         "7",
         memory,
         "MemoryStore.snapshot",
-        "self._tables.copy()",
-        "self._tables",
+        "tables.copy()",
+        "tables",
         "suite: test_a_snapshot_stays_at_its_point_in_time",
     ),
 )
