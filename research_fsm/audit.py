@@ -136,10 +136,10 @@ class _Audit:
         if isinstance(event, RunStarted):
             key = UniqueKey(transactions.run_key(event.run_id), stream, codec.encode(event.run_no))
             self.keys.append((version, key))
-            if event.request in self.requests:
+            if event.request_digest in self.requests:
                 yield Finding("keys_are_kept", stream, version, "the request key has started a run before")
-            if event.request is not None:
-                self.requests.add(event.request)
+            if event.request_digest is not None:
+                self.requests.add(event.request_digest)
 
     def _booked(self, owner: str, event: AccountEvent, recorded: RecordedEvent) -> Iterator[Finding]:
         stream, version = recorded.stream, recorded.version

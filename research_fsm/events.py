@@ -140,7 +140,7 @@ class RunStarted:
         cost: Credits that are held.
         inside: Whether the hand-over is a row of the same database.
         deadline: When a dispatch without an answer is given up; None when `inside`.
-        request: The digest of the caller's request key, if there was one.
+        request_digest: The digest of the caller's request key, if there was one.
     """
 
     run_id: str
@@ -148,7 +148,7 @@ class RunStarted:
     cost: int
     inside: bool
     deadline: int | None
-    request: str | None
+    request_digest: str | None
 
 
 @frozen

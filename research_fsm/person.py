@@ -53,7 +53,7 @@ class Run:
         run_no: The fencing token.
         cost: Credits it holds or has spent.
         inside: Whether the hand-over is a row of the same database.
-        request: The digest of the caller's request key, if any.
+        request_digest: The digest of the caller's request key, if any.
         started_at: When it started.
         hold: What became of its credits.
         open_attempts: Numbers of the attempts that may still have reached the engine.
@@ -70,7 +70,7 @@ class Run:
     run_no: int
     cost: int
     inside: bool
-    request: str | None
+    request_digest: str | None
     started_at: int
     hold: Hold = Hold.OPEN
     open_attempts: tuple[int, ...] = ()
@@ -202,8 +202,8 @@ def _changed_by(person: Person, event: PersonEvent, at: int) -> Person:
     match event:
         case PersonAdded(owner=owner, kind=kind, profile_digest=digest):
             return changed(person, owner=owner, kind=kind, profile_digest=digest, added_at=at)
-        case RunStarted(run_id, run_no, cost, inside, deadline, request):
-            return changed(person, run=Run(run_id, run_no, cost, inside, request, started_at=at, deadline=deadline))
+        case RunStarted(run_id, run_no, cost, inside, deadline, request_digest):
+            return changed(person, run=Run(run_id, run_no, cost, inside, request_digest, started_at=at, deadline=deadline))
         case CallbackRefused():
             return changed(person, refused=(*person.refused, event))
         case ReportMarkedStale():

@@ -573,7 +573,7 @@ def _settled(before: Person, after: Person, decision: Decision[object]) -> Mappi
         return {}
     answer = codec.encode_answer(final)
     receipts = {run_key(before.run.run_id): answer}
-    return receipts if before.run.request is None else {**receipts, before.run.request: answer}
+    return receipts if before.run.request_digest is None else {**receipts, before.run.request_digest: answer}
 
 
 def _receipts(command: StartRun, answer: StartAnswer | Send) -> tuple[Receipt, ...]:

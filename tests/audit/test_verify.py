@@ -54,7 +54,7 @@ SECOND_RUN = "00000000-0000-4000-8000-000000000002"
 SALT, PROFILE = b"salt", b"{}"
 
 ADDED = PersonAdded("acme", PersonKind.USER, codec.digest(SALT, PROFILE))
-STARTED = RunStarted(RUN, 1, 1, inside=False, deadline=10, request=None)
+STARTED = RunStarted(RUN, 1, 1, inside=False, deadline=10, request_digest=None)
 ARMED = AttemptArmed(1, 1, 5)
 DISPATCHED = RunDispatched(1, "x", 10)
 CLAIMED = RunClaimed(1, "x", 0, 10)
@@ -172,12 +172,12 @@ FORGERIES: dict[str, tuple[str, list[PersonEvent], list[AccountEvent]]] = {
     "added twice": ("legal", [ADDED], []),
     "a second run while one is open": (
         "one_open_run",
-        [STARTED, RunStarted(SECOND_RUN, 2, 1, inside=False, deadline=10, request=None)],
+        [STARTED, RunStarted(SECOND_RUN, 2, 1, inside=False, deadline=10, request_digest=None)],
         [HELD, CreditsHeld(ADA, SECOND_RUN, 2, 1)],
     ),
     "a run number left out": (
         "one_open_run",
-        [RunStarted(RUN, 3, 1, inside=False, deadline=10, request=None)],
+        [RunStarted(RUN, 3, 1, inside=False, deadline=10, request_digest=None)],
         [CreditsHeld(ADA, RUN, 3, 1)],
     ),
     "an old run's outcome": ("one_open_run", [STARTED, RunClaimed(7, "x", 0, 10)], [HELD]),
@@ -255,9 +255,9 @@ FORGERIES: dict[str, tuple[str, list[PersonEvent], list[AccountEvent]]] = {
     "one request key, two runs": (
         "keys_are_kept",
         [
-            RunStarted(RUN, 1, 1, inside=False, deadline=10, request="k"),
+            RunStarted(RUN, 1, 1, inside=False, deadline=10, request_digest="k"),
             RunRolledBack(1, RollBackReason.DISPATCH_DEADLINE),
-            RunStarted(SECOND_RUN, 2, 1, inside=False, deadline=10, request="k"),
+            RunStarted(SECOND_RUN, 2, 1, inside=False, deadline=10, request_digest="k"),
         ],
         [HELD, RELEASED, CreditsHeld(ADA, SECOND_RUN, 2, 1)],
     ),
@@ -280,7 +280,7 @@ def test_a_finding_reads_as_one_line() -> None:
 def test_another_owners_credits_are_found() -> None:
     """Two people whose runs are paid by each other's owners add up in sum, and are found all the same."""
     bob = PersonAdded("bond", PersonKind.USER, codec.digest(SALT, PROFILE))
-    bobs_run = RunStarted(SECOND_RUN, 1, 1, inside=False, deadline=10, request=None)
+    bobs_run = RunStarted(SECOND_RUN, 1, 1, inside=False, deadline=10, request_digest=None)
     log = ForgedLog(
         {ADA: [ADDED, STARTED], BOB: [bob, bobs_run]},
         {"acme": [GRANTED, CreditsHeld(BOB, SECOND_RUN, 1, 1)], "bond": [GRANTED, HELD]},
@@ -304,7 +304,7 @@ def test_who_is_running_and_forgotten_is_found() -> None:
 def test_a_queued_run_without_an_entry_is_found() -> None:
     """A run of the embedded queue that has no entry would never meet a worker."""
     queued: list[PersonEvent] = [
-        RunStarted(RUN, 1, 1, inside=True, deadline=None, request=None),
+        RunStarted(RUN, 1, 1, inside=True, deadline=None, request_digest=None),
         RunDispatched(1, None, None),
     ]
     assert forged(queued, [HELD, CHARGED]) == {"way_out"}

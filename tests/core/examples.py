@@ -60,11 +60,11 @@ WORKER_LEASE = NOW + micros(POLICY.worker_lease)
 
 GRANTED = CreditsGranted("g", 1)
 ADDED = PersonAdded(OWNER, PersonKind.USER, "profile digest")
-STARTED = RunStarted(RUN, 1, 1, inside=False, deadline=DISPATCH_DEADLINE, request=None)
+STARTED = RunStarted(RUN, 1, 1, inside=False, deadline=DISPATCH_DEADLINE, request_digest=None)
 ARMED = AttemptArmed(1, 1, ATTEMPT_LEASE)
 CONFIRMED = RunDispatched(1, X, QUEUE_DEADLINE)
 CLAIMED = RunClaimed(1, X, 0, RUN_DEADLINE)
-STARTED_INSIDE = RunStarted(RUN, 1, 1, inside=True, deadline=None, request=None)
+STARTED_INSIDE = RunStarted(RUN, 1, 1, inside=True, deadline=None, request_digest=None)
 QUEUED_INSIDE = RunDispatched(1, None, None)
 DELIVERED = RunClaimed(1, f"{RUN}:1", 1, RUN_DEADLINE)
 

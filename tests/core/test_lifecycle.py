@@ -99,7 +99,7 @@ def test_the_three_phases_of_a_run_are_one_status(phase: str, status: str) -> No
 RUN = "00000000-0000-4000-8000-0000000000a1"
 TRIGGERS: list[tuple[PersonEvent, str]] = [
     (PersonAdded("acme", PersonKind.USER, "digest"), "add"),
-    (RunStarted(RUN, 1, 1, inside=False, deadline=1, request=None), "start"),
+    (RunStarted(RUN, 1, 1, inside=False, deadline=1, request_digest=None), "start"),
     (AttemptArmed(1, 1, 1), "arm"),
     (AttemptAnswered(1, 1, AttemptResult.REFUSED, None, orphan=False, reason=""), "answer"),
     (RunDispatched(1, "x", 1), "confirm"),

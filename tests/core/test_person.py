@@ -29,7 +29,7 @@ from tests.core.examples import (
     armed,
 )
 
-SECOND = RunStarted(RUN_2, 2, 1, inside=False, deadline=NOW + 600_000_000, request=None)
+SECOND = RunStarted(RUN_2, 2, 1, inside=False, deadline=NOW + 600_000_000, request_digest=None)
 
 
 def test_nobody_is_there_yet() -> None:

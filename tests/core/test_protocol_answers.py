@@ -234,7 +234,7 @@ def test_accepted_answer_to_a_run_that_is_over_is_an_orphan(happened: tuple[Even
 
 def test_answer_to_an_earlier_run_leaves_the_later_one_alone() -> None:
     """X6: an engine run of run 1 never confirms run 2."""
-    second = RunStarted(RUN_2, 2, 1, inside=False, deadline=DISPATCH_DEADLINE, request=None)
+    second = RunStarted(RUN_2, 2, 1, inside=False, deadline=DISPATCH_DEADLINE, request_digest=None)
     before = given(CreditsGranted("h", 1), *DISPATCHING, ROLLED_BACK, second).knowing(receipt=rolled_back("refused"))
     after = before.when(accepting(Y)).then(
         answered(ACCEPTED, external_id=Y, orphan=True), answer=AnswerRecorded(rolled_back("refused"), Y)

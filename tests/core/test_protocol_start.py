@@ -90,7 +90,7 @@ def test_start_of_an_idle_person_holds_the_cost_and_arms_the_first_attempt() -> 
 
 def test_start_of_a_failed_person_takes_the_next_number_and_forgets_who_had_claimed() -> None:
     """A failed person may be started; the new run is claimed by nobody."""
-    again = RunStarted(RUN_2, 2, 1, inside=False, deadline=DISPATCH_DEADLINE, request=None)
+    again = RunStarted(RUN_2, 2, 1, inside=False, deadline=DISPATCH_DEADLINE, request_digest=None)
     decided = given(CreditsGranted("h", 1), *FAILED).when(starting(RUN_2))
     answer = decided.decision.answer
     assert isinstance(answer, Send)
@@ -159,7 +159,7 @@ def test_start_spends_the_last_credit() -> None:
 
 def test_start_of_a_run_that_costs_nothing_needs_no_credits() -> None:
     """A price of zero is a price: the hold is there, of nothing."""
-    started = RunStarted(RUN, 1, 0, inside=True, deadline=None, request=None)
+    started = RunStarted(RUN, 1, 0, inside=True, deadline=None, request_digest=None)
     decided = given(ADDED, policy=Policy(cost=0)).when(starting(inside=True))
     assert decided.decision.events == (started, QUEUED_INSIDE)
 
@@ -185,7 +185,7 @@ def test_start_of_another_owners_person_is_not_found() -> None:
 
 def test_rolled_back_person_is_idle_also_after_a_failure() -> None:
     """The compensating event leads to idle, also when the run had started from failed; a new start is possible."""
-    started = RunStarted(RUN_2, 2, 1, inside=False, deadline=DISPATCH_DEADLINE, request=None)
+    started = RunStarted(RUN_2, 2, 1, inside=False, deadline=DISPATCH_DEADLINE, request_digest=None)
     scenario = given(CreditsGranted("h", 1), *FAILED, started, RunRolledBack(2, RollBackReason.REFUSED))
     assert scenario.person.status is Status.IDLE
     assert scenario.account.available == 1
@@ -261,7 +261,7 @@ def test_nothing_is_armed_once_the_run_was_dispatched(happened: tuple[Event, ...
 
 def test_nothing_is_armed_for_an_earlier_run() -> None:
     """Not current: the receipt of that run answers."""
-    next_run = (RunStarted(RUN_2, 2, 1, inside=False, deadline=DISPATCH_DEADLINE, request=None),)
+    next_run = (RunStarted(RUN_2, 2, 1, inside=False, deadline=DISPATCH_DEADLINE, request_digest=None),)
     scenario = given(CreditsGranted("h", 1), *DISPATCHING, ROLLED_BACK, *next_run)
     scenario.knowing(receipt=rolled_back("refused")).when(arming(RUN)).then(answer=rolled_back("refused"))
 
