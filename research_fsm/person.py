@@ -203,7 +203,9 @@ def _changed_by(person: Person, event: PersonEvent, at: int) -> Person:
         case PersonAdded(owner=owner, kind=kind, profile_digest=digest):
             return changed(person, owner=owner, kind=kind, profile_digest=digest, added_at=at)
         case RunStarted(run_id, run_no, cost, inside, deadline, request_digest):
-            return changed(person, run=Run(run_id, run_no, cost, inside, request_digest, started_at=at, deadline=deadline))
+            return changed(
+                person, run=Run(run_id, run_no, cost, inside, request_digest, started_at=at, deadline=deadline)
+            )
         case CallbackRefused():
             return changed(person, refused=(*person.refused, event))
         case ReportMarkedStale():
