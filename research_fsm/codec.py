@@ -113,7 +113,7 @@ def canonical(field: str, value: Json) -> bytes:
         return _encode_sorted(value)
     except UnicodeEncodeError:
         raise InvalidInput(field, "must not contain half a surrogate pair: it has no UTF-8") from None
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise InvalidInput(field, f"must be plain JSON data: {error}") from None
 
 

@@ -46,6 +46,7 @@ _LONGEST_ID = 255
 _LARGEST_AMOUNT = 10**12
 _LARGEST_DOCUMENT = 3 * 1024 * 1024
 _HIGHEST_RUN_NO = 2**31
+_LONGEST_SHOWN_BITS = 64
 
 
 def checked_uuid(name: str, value: object) -> str:
@@ -97,10 +98,17 @@ def _member(of: type[E]) -> "Callable[[object, Attribute[E], object], None]":
     return check
 
 
+def _shown(value: object) -> str:
+    """Return a value as an error shows it; Python refuses to write out an integer of thousands of digits."""
+    if isinstance(value, int) and value.bit_length() > _LONGEST_SHOWN_BITS:
+        return f"one of {value.bit_length()} bits"
+    return repr(value)[:100]
+
+
 def _whole(highest: int) -> "Callable[[object, Attribute[int], object], None]":
     def check(_: object, attribute: "Attribute[int]", value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= highest:
-            raise InvalidInput(attribute.name, f"must be a whole number from 1 to {highest}, not {str(value)[:100]}")
+            raise InvalidInput(attribute.name, f"must be a whole number from 1 to {highest}, not {_shown(value)}")
 
     return check
 

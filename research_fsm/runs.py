@@ -383,6 +383,8 @@ class Runs:
         return self._dispatcher is None
 
     def _adding(self, owner: str, profile: Profile, kind: PersonKind, actor: str | None) -> AddPerson:
+        if not isinstance(profile, Profile):
+            raise InvalidInput("profile", f"must be a Profile, not {type(profile).__name__}")
         return AddPerson(
             person_id=self._new_id(),
             owner=owner,

@@ -77,12 +77,12 @@ class Worker:
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; an entry that is at work then is finished first.
 
-        An error of the store is logged and tried again: a worker outlives a full disk, and a log it cannot read.
+        An error is logged and tried again: a worker outlives a full disk, and a log it cannot read.
         """
         while not stop.is_set():
             try:
                 idle = not self.run_once()
-            except ResearchError:
+            except Exception:  # noqa: BLE001  # Logged; the worker is there for the next entry, whatever it was.
                 _log.exception("the queue could not be worked on; trying again")
                 idle = True
             if idle:
@@ -108,7 +108,7 @@ class Worker:
         with _Lease(self._runs, claimed, asked_at) as lease:
             try:
                 outcome: Report | str = _as_report(self._research(claimed, lease))
-            except Exception as error:  # noqa: BLE001  # Whatever a pipeline raises fails its run.
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # Whatever a pipeline raises fails its run.
                 if lease.held:
                     _log.warning("the pipeline raised %s; run %s fails", type(error).__name__, claimed.run_id)
                 outcome = _detail(error)
@@ -232,6 +232,11 @@ def _as_report(found: object) -> Report:
     raise TypeError(f"a pipeline returns a dict or a Report, not {type(found).__name__}")
 
 
-def _detail(error: Exception) -> str:
-    text = f"{type(error).__name__}: {error}"[:_LONGEST_DETAIL]
+def _detail(error: BaseException) -> str:
+    """Say what was raised, also if it cannot say so itself."""
+    try:
+        words = str(error)
+    except Exception:  # noqa: BLE001  # Whatever its __str__ raises says nothing about the research.
+        words = "it has no text"
+    text = f"{type(error).__name__}: {words}"[:_LONGEST_DETAIL]
     return text.encode(errors="replace").decode()

@@ -47,7 +47,14 @@ _COMMANDS = {
     },
 }
 _WHERE = {name: where for section in _COMMANDS.values() for name, (where, _) in section.items()}
-_EXTRAS = {"httpx2": "trigger", "rich": "cli", "stamina": "trigger", "starlette": "http", "uvicorn": "serve"}
+_EXTRAS = {
+    "anyio": "serve",
+    "httpx2": "trigger",
+    "rich": "cli",
+    "stamina": "trigger",
+    "starlette": "serve",
+    "uvicorn": "serve",
+}
 
 
 class _Program(click.Group):

@@ -187,17 +187,22 @@ def _times_to_text(facts: dict[str, Json]) -> dict[str, Json]:
 
 
 def _as_json(value: Json, indent: int | None) -> str:
-    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
+    encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "")
     return json.dumps(value, ensure_ascii=encoding != "utf8", indent=indent)
 
 
 def _is_terminal() -> bool:
-    return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    return _is_open() and sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 
 def _width() -> int | None:
     """Return None for the terminal's own width; what is piped is never cut."""
-    return None if sys.stdout.isatty() else 10_000
+    return None if _is_open() and sys.stdout.isatty() else 10_000
+
+
+def _is_open() -> bool:
+    """Tell whether there is a standard output: a shell can start a program without one."""
+    return sys.stdout is not None
 
 
 def _stop_printing() -> None:

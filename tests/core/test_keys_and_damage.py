@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from attrs import evolve
 
-from research_fsm import AlreadyAdded, Created, PersonKind, PersonNotFound, Policy, Profile, Runs, codec
+from research_fsm import AlreadyAdded, Created, InvalidInput, PersonKind, PersonNotFound, Policy, Profile, Runs, codec
 from research_fsm.errors import LogUnreadable
 from research_fsm.outcomes import Claimed, EntrySkipped, Queued, QueueEmpty
 from research_fsm.stores.memory import MemoryStore
@@ -69,3 +69,20 @@ def test_an_erasure_belongs_to_the_run_that_it_closes() -> None:
     runs.erase(person_id).accepted()
     (erased,) = (event for event in runs.history(person_id) if event.type == "PersonErased")
     assert codec.decode_meta(erased.meta).correlation_id == run_id
+
+
+def test_what_is_no_profile_is_refused() -> None:
+    """A dict is not taken for one."""
+    with pytest.raises(InvalidInput, match="must be a Profile, not dict"):
+        Runs(MemoryStore()).add("acme", {"linkedin_url": "linkedin.com/in/ada"})  # type: ignore[arg-type]  # The point.
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"),
+    [("1", "not '1'"), (10**5000, "not one of 16610 bits"), (-1, "not -1")],
+    ids=["text", "endless", "negative"],
+)
+def test_an_amount_that_is_none_is_shown_as_it_was_given(amount: int, shown: str) -> None:
+    """The error says what was wrong, also of a number that is too long to be written out."""
+    with pytest.raises(InvalidInput, match=shown):
+        Runs(MemoryStore()).grant("acme", amount)

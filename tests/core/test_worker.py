@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from attrs import define
 
-from research_fsm import Policy, worker
+from research_fsm import Policy, Profile, Runs, worker
 from research_fsm.errors import LogUnreadable, StoreBusy
 from research_fsm.outcomes import Claimed, Json, QueueEmpty, Renewed
 from research_fsm.reads import PersonDetails, ReportDetails
+from research_fsm.storage import Query
+from research_fsm.stores.memory import MemoryStore
 from research_fsm.worker import Report, ResearchRequest, Worker, _Lease
 from tests.core.doors import House, inside
 from tests.core.examples import OWNER
@@ -583,3 +585,61 @@ def test_nothing_of_the_person_is_printed_with_a_request(house: House) -> None:
 
     Worker(house.runs, pipeline).run_once()
     assert "linkedin" not in seen[0]
+
+
+class _Speechless(Exception):
+    """Cannot say what it is."""
+
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+def _exits(_: object) -> dict[str, object]:
+    """Give up as a command line would."""
+    raise SystemExit(3)
+
+
+def _is_speechless(_: object) -> dict[str, object]:
+    """Raise what has no text."""
+    raise _Speechless
+
+
+def _counts_far(_: object) -> dict[str, object]:
+    """Return a number that no JSON writer takes."""
+    return {"n": 10**5000}
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "detail"),
+    [
+        (_exits, "SystemExit: 3"),
+        (_is_speechless, "_Speechless: it has no text"),
+        (_counts_far, "InvalidInput: content"),
+    ],
+)
+def test_whatever_a_pipeline_does_its_run_fails_and_the_worker_lives(pipeline: Any, detail: str) -> None:  # noqa: ANN401  # A pipeline.
+    """A dependency that exits, an exception without a text, a number without end: the run fails with the reason."""
+    runs = Runs(MemoryStore())
+    runs.grant("acme", 1)
+    person_id = runs.add("acme", Profile(linkedin_url="linkedin.com/in/ada")).accepted().person_id
+    runs.start(person_id).accepted()
+    assert Worker(runs, pipeline).run_once()
+    found = runs.person(person_id)
+    assert isinstance(found, PersonDetails)
+    assert str(found.status) == "failed"
+    stream = f"person:{person_id}"
+    kept = runs.store.read(Query(streams=(stream,), documents=("failure:1",))).documents[stream, "failure:1"]
+    assert detail in kept.decode()
+
+
+def test_a_mistake_of_ours_does_not_end_a_worker(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever the queue raises is logged, and the worker is there for the next entry."""
+    stop = threading.Event()
+
+    class Broken(Runs):
+        def take(self, *, actor: str | None = None) -> Any:  # noqa: ANN401  # It returns nothing.
+            stop.set()
+            raise ZeroDivisionError(actor)
+
+    Worker(Broken(MemoryStore()), lambda _: {}).run(stop)
+    assert "ZeroDivisionError" in caplog.text
