@@ -20,7 +20,7 @@ def token() -> None:
 
 @token.command()
 @click.argument("owner")
-@click.option("--partner", is_flag=True, help="A partner's token, for /v1; without it a user's.")
+@click.option("--partner", is_flag=True, help="A partner's token, for the partner interface; without it a user's.")
 @common_options
 @click.pass_obj
 def create(session: Session, owner: str, partner: bool) -> Exit:  # noqa: FBT001  # click's signature.

@@ -5,7 +5,9 @@ Floor 6. Imports only click until it is called. Decides where the store goes, an
 """
 
 import json
+import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -42,6 +44,11 @@ def demo_command(ctx: click.Context, store: str | None, as_json: bool) -> None: 
         shutil.rmtree(folder)
         click.echo(f"\nstopped by {stopped}; nothing is left running", err=True)
         ctx.exit(_STOPPED + stopped.signum)
+    except BrokenPipeError:
+        # Whoever read along has gone: no promise was broken, and there is nobody to tell.
+        shutil.rmtree(folder)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        ctx.exit(_STOPPED + signal.SIGPIPE)
     if as_json:
         click.echo(
             json.dumps(ending.as_json(), ensure_ascii=(sys.stdout.encoding or "ascii").lower() != "utf-8", indent=2)

@@ -23,6 +23,13 @@ __all__ = ["Screen"]
 _WIDEST = 100
 
 
+class _Console(Console):
+    """Lets the command decide how it ends when whoever read along has gone; rich ends the program with 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 class Screen:
     """Where everything is shown.
 
@@ -32,7 +39,7 @@ class Screen:
     """
 
     def __init__(self, *, quiet: bool = False, console: Console | None = None) -> None:
-        self.console = console or Console(quiet=quiet, highlight=False, emoji=False, soft_wrap=False)
+        self.console = console or _Console(quiet=quiet, highlight=False, emoji=False, soft_wrap=False)
         self.console.width = min(self.console.width, _WIDEST)
         unicode = self.console.encoding.lower().startswith("utf")
         self._good, self._bad, self._waiting = ("✓", "✗", "·") if unicode else ("+", "x", ".")

@@ -142,3 +142,19 @@ def test_whoever_stops_it_leaves_nothing_behind(tmp_path: Path, signum: signal.S
     }
     assert [pid for pid in pids if is_alive(pid)] == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_that_goes_away_ends_it_like_any_program(tmp_path: Path) -> None:
+    """As ``demo | head`` does: 128 and SIGPIPE, because no promise was broken; nothing is left behind."""
+    with subprocess.Popen(  # noqa: S603  # Our own program.
+        PROGRAM, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as program:
+        assert program.stdout is not None
+        assert program.stderr is not None
+        program.stdout.readline()
+        program.stdout.close()
+        said = program.stderr.read()
+        assert program.wait(SECONDS) == 128 + signal.SIGPIPE
+    assert b"Traceback" not in said
+    assert list(tmp_path.iterdir()) == []
+    assert processes_of(tmp_path) == []
