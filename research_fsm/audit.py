@@ -1,19 +1,21 @@
 """Verify a log that somebody else wrote: is it whole, is it legal, does the money add up.
 
 Floor 6. Reads one point in time by position and trusts nothing but the events: heads, documents and keys are held
-against what the events say. It folds with the same `evolve` as everything else, and never writes. What the log does not
-say cannot be held against it: a partner's LinkedIn URL is personal data, so that a lost unique key of one is not found.
+against what the events say. Nor does it trust the types of what it reads: a file may have been edited by hand. It
+folds with the same `evolve` as everything else, and never writes. What the log does not say cannot be held against it:
+a partner's LinkedIn URL is personal data, so that a lost unique key of one is not found.
 """
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 
 from attrs import Factory, define
 
 from research_fsm import account as accounts
+from research_fsm import audit_beside as beside
 from research_fsm import codec, decide, laws, transactions
 from research_fsm import person as people
-from research_fsm.account import Account, credits_for
+from research_fsm.account import credits_for
+from research_fsm.audit_beside import Chain, Ledger, Life, mistyped, printable
 from research_fsm.errors import LogUnreadable
 from research_fsm.events import (
     AccountEvent,
@@ -31,8 +33,8 @@ from research_fsm.events import (
 )
 from research_fsm.laws import Finding
 from research_fsm.lifecycle import Phase, Status
-from research_fsm.person import Hold, Person
-from research_fsm.storage import Head, Query, Reader, RecordedEvent, UniqueKey, first_hash, next_hash
+from research_fsm.person import Hold
+from research_fsm.storage import Query, Reader, RecordedEvent, UniqueKey, first_hash, next_hash
 
 __all__ = ["verify"]
 
@@ -54,37 +56,11 @@ def verify(reader: Reader) -> Iterator[Finding]:
 
 
 @define
-class _Chain:
-    """How far a stream has been followed."""
-
-    version: int
-    hash: bytes
-
-
-@define
-class _Life:
-    """A person as far as the log has been followed, and the account's events that their runs still call for."""
-
-    person: Person
-    due_credits: deque[AccountEvent] = Factory(deque)
-
-
-@define
-class _Ledger:
-    """An account as far as the log has been followed."""
-
-    account: Account = accounts.EMPTY
-    grants: dict[str, int] = Factory(dict)
-    revoked: set[str] = Factory(set)
-    holds: dict[str, tuple[int, Hold]] = Factory(dict)
-
-
-@define
 class _Audit:
     log: Reader
-    chains: dict[str, _Chain] = Factory(dict)
-    lives: dict[str, _Life] = Factory(dict)
-    ledgers: dict[str, _Ledger] = Factory(dict)
+    chains: dict[str, Chain] = Factory(dict)
+    lives: dict[str, Life] = Factory(dict)
+    ledgers: dict[str, Ledger] = Factory(dict)
     requests: set[str] = Factory(set)
     documents: list[tuple[str, int, str, str]] = Factory(list)
     missing: list[tuple[str, int, str]] = Factory(list)
@@ -97,15 +73,19 @@ class _Audit:
                 yield from self._beside_the_log()
         yield from self._beside_the_log()
         yield from self._unsettled()
-        yield from self._heads()
-        yield from self._queue()
-        yield from self._erased()
+        yield from beside.heads_differ(self.log, self.chains, self.lives, self.ledgers)
+        yield from beside.forgotten(self.log, self.lives)
+        yield from beside.left_behind(self.log, self.lives)
 
     # --- one event after the other ---
 
     def _followed(self, recorded: RecordedEvent) -> Iterator[Finding]:
         stream, version = recorded.stream, recorded.version
-        chain = self.chains.setdefault(stream, _Chain(0, first_hash(stream)))
+        spoilt = ", ".join(words for _, words in mistyped(recorded))
+        if spoilt:
+            yield self._passed_over(recorded, spoilt)
+            return
+        chain = self._chain_of(recorded)
         if version != chain.version + 1:
             yield Finding("gapless", stream, version, f"version {version} follows version {chain.version}")
         if recorded.hash != next_hash(chain.hash, stream, version, recorded, recorded.at):
@@ -120,12 +100,28 @@ class _Audit:
                 yield from self._booked(name, codec.decode_account_event(recorded), recorded)
             else:
                 yield Finding("readable", stream, version, "the stream is neither a person's nor an account's")
-        except LogUnreadable as error:
+        except (LogUnreadable, RecursionError) as error:
             yield Finding("readable", stream, version, str(error))
+
+    def _chain_of(self, recorded: RecordedEvent) -> Chain:
+        chain = self.chains.get(recorded.stream)
+        if chain is None:
+            chain = self.chains[recorded.stream] = Chain(0, first_hash(recorded.stream), recorded.position)
+        return chain
+
+    def _passed_over(self, recorded: RecordedEvent, words: str) -> Finding:
+        """Name a row that is no event, and follow its stream past it by what can be used of it."""
+        usable = {"stream", "version", "hash"} - {name for name, _ in mistyped(recorded)}
+        if "stream" in usable:
+            chain = self._chain_of(recorded)
+            chain.version = recorded.version if "version" in usable else chain.version + 1
+            chain.hash = recorded.hash if "hash" in usable else b""
+        version = recorded.version if "version" in usable else None
+        return Finding("readable", printable(recorded.stream), version, f"the row {recorded.position}: {words}")
 
     def _lived(self, person_id: str, event: PersonEvent, recorded: RecordedEvent) -> Iterator[Finding]:
         stream, version = recorded.stream, recorded.version
-        life = self.lives.setdefault(stream, _Life(people.nobody(person_id)))
+        life = self.lives.setdefault(stream, Life(people.nobody(person_id)))
         before, life.person = life.person, people.evolve(life.person, event, recorded.at)
         for law in laws.PERSON_LAWS:
             words = law(before, event, life.person)
@@ -143,7 +139,7 @@ class _Audit:
 
     def _booked(self, owner: str, event: AccountEvent, recorded: RecordedEvent) -> Iterator[Finding]:
         stream, version = recorded.stream, recorded.version
-        ledger = self.ledgers.setdefault(stream, _Ledger())
+        ledger = self.ledgers.setdefault(stream, Ledger())
         before, ledger.account = ledger.account, accounts.evolve(ledger.account, event)
         for law in laws.ACCOUNT_LAWS:
             words = law(before, event, ledger.account)
@@ -208,64 +204,6 @@ class _Audit:
             if self.lives[stream].person.phase is not Phase.ERASED:
                 yield Finding("documents_match", stream, version, f"the document {name} or its salt is missing")
 
-    def _heads(self) -> Iterator[Finding]:
-        unseen = set(self.chains)
-        for head in self.log.heads():
-            unseen.discard(head.stream)
-            for words in self._head_differs(head):
-                yield Finding("heads_are_folds", head.stream, None, words)
-        for stream in sorted(unseen):
-            yield Finding("heads_are_folds", stream, None, "there are events, but no head")
-
-    def _head_differs(self, head: Head) -> Iterator[str]:
-        chain = self.chains.get(head.stream)
-        if chain is None:
-            yield "there is a head, but no event"
-            return
-        if head.version != chain.version:
-            yield f"the head is at version {head.version}, the log at {chain.version}"
-        elif head.hash != chain.hash:
-            yield "the head's hash is not the last event's"
-        life, ledger = self.lives.get(head.stream), self.ledgers.get(head.stream)
-        if head.fold == codec.FOLD and life is not None and head.state != codec.encode(life.person):
-            yield "the head's state is not what its events fold to"
-        if head.fold == codec.FOLD and ledger is not None and head.state != codec.encode(ledger.account):
-            yield "the head's state is not what its events fold to"
-        if life is not None and head.tag != life.person.phase:
-            yield f"the head is tagged {head.tag}, the person is {life.person.phase}"
-        if life is not None and head.link != transactions.account_stream(life.person.owner):
-            yield f"the head links to {head.link}, the person is {life.person.owner}'s"
-
-    def _queue(self) -> Iterator[Finding]:
-        """Check that nobody who is running was forgotten."""
-        waiting = {entry.stream for entry in self.log.entries()}
-        for head in self.log.heads():
-            life = self.lives.get(head.stream)
-            if life is None or life.person.status is not Status.RUNNING:
-                continue
-            expected = transactions.waits(life.person)
-            if expected and head.stream not in waiting:
-                yield Finding("way_out", head.stream, None, "the run has no entry in the embedded queue")
-            if not expected and head.due is None:
-                yield Finding("way_out", head.stream, None, "the person is running and nobody will look")
-        for stream in sorted(waiting):
-            life = self.lives.get(stream)
-            if life is None or not transactions.waits(life.person):
-                yield Finding("way_out", stream, None, "the embedded queue has an entry for no run that waits")
-
-    def _erased(self) -> Iterator[Finding]:
-        """Check that nothing personal is left of an erased person."""
-        for stream, life in self.lives.items():
-            person = life.person
-            if person.phase is not Phase.ERASED:
-                continue
-            reports = (decide.report_name(version) for version in range(1, person.reports + 1))
-            failures = (decide.failure_name(run_no) for run_no in range(1, person.run_no + 1))
-            names = (transactions.SALT, transactions.PROFILE, *reports, *failures)
-            left = self.log.read(Query(streams=(stream,), documents=names)).documents
-            for name in sorted(name for owner, name in left if owner == stream):
-                yield Finding("documents_match", stream, None, f"the person was erased, but {name} is still there")
-
 
 def _documents_of(event: PersonEvent) -> Iterable[tuple[str, str]]:
     """Return the documents that an event names, with their digests."""
@@ -287,7 +225,7 @@ def _key_of_grant(owner: str, stream: str, event: CreditsGranted | CreditsRevoke
     return UniqueKey(transactions.grant_key("revoked", owner, event.grant_id), stream)
 
 
-def _grant_counted(ledger: _Ledger, event: CreditsGranted | CreditsRevoked) -> str | None:
+def _grant_counted(ledger: Ledger, event: CreditsGranted | CreditsRevoked) -> str | None:
     granted = ledger.grants.get(event.grant_id)
     if isinstance(event, CreditsGranted):
         ledger.grants.setdefault(event.grant_id, event.amount)
@@ -306,7 +244,7 @@ _FOLLOWS: dict[type, tuple[Hold, Hold]] = {
 }
 
 
-def _hold_followed(ledger: _Ledger, event: _CreditsOfRun) -> str | None:
+def _hold_followed(ledger: Ledger, event: _CreditsOfRun) -> str | None:
     """Follow a run's hold through the account alone: held, then charged or released, then perhaps refunded."""
     run_no, hold = ledger.holds.get(event.person_id, (0, Hold.RELEASED))
     if isinstance(event, CreditsHeld):

@@ -23,7 +23,7 @@ from research_fsm.stores.sqlite_backup import copy
 from research_fsm.stores.sqlite_channel import Channel
 from research_fsm.stores.sqlite_errors import DRIVER_ERRORS, commit_failure
 from research_fsm.stores.sqlite_file import open_reader, open_writer, translated
-from research_fsm.stores.sqlite_reads import SQLiteReader, load
+from research_fsm.stores.sqlite_reads import SQLiteReader, load, text_or_bytes
 from research_fsm.stores.sqlite_schema import read_secret
 from research_fsm.stores.sqlite_writes import apply
 
@@ -121,6 +121,7 @@ class SQLiteStore(SQLiteReader):
     def snapshot(self) -> Iterator[SQLiteReader]:
         """Open a reader that sees one point in time. While it is open the write-ahead log cannot shrink."""
         with self._guest() as channel:
+            channel.get().text_factory = text_or_bytes
             channel.rows("BEGIN")
             channel.rows("SELECT max(position) FROM events")  # The first read fixes the point in time.
             yield SQLiteReader(channel, self._clock)

@@ -15,7 +15,7 @@ from typing import Any
 from research_fsm.storage import Head, Query, QueueEntry, Receipt, RecordedEvent, Token, UniqueKey, View
 from research_fsm.stores.sqlite_channel import Channel, Rows
 
-__all__ = ["SQLiteReader", "load"]
+__all__ = ["SQLiteReader", "load", "text_or_bytes"]
 
 _PAGE = 1000
 """How many rows are fetched at a time, and so the most that an iterator holds."""
@@ -121,6 +121,14 @@ class SQLiteReader:
         return next((Token(*row) for row in self._channel.rows(_TOKEN_OF, (digest,))), None)
 
 
+def text_or_bytes(data: bytes) -> str | bytes:
+    """Return a text, or its bytes if it is no UTF-8: one spoilt row hides no other from who looks at a snapshot."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data
+
+
 def load(connection: sqlite3.Connection, query: Query, now: int, channel: Channel) -> View:
     """Return what a query names.
 
@@ -179,10 +187,19 @@ def _paged(channel: Channel, sql: str, after: int | str, *more: object, place: i
     """Yield the rows of a statement page by page; the column at `place` says where the next page begins."""
     while True:
         page = channel.rows(sql, (after, *more))
+        full = len(page) == _PAGE
+        if full:
+            page = _cut(page, place)
         yield from page
-        if len(page) < _PAGE:
+        if not full:
             return
         after = page[-1][place]
+
+
+def _cut(page: Rows, place: int) -> Rows:
+    """Let a page end where the next one can begin: a text that came out as bytes would be bound behind every text."""
+    last = next((at for at in reversed(range(len(page))) if not isinstance(page[at][place], bytes)), len(page) - 1)
+    return page[: last + 1]
 
 
 def _key(row: tuple[Any, ...]) -> UniqueKey:

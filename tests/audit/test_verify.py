@@ -1,5 +1,7 @@
 """Every law finds what breaks it, names the place, and finds nothing in a log that the rules wrote."""
 
+# ruff: noqa: S608 - the statements are edits by hand, put together from the constants of this module.
+
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -473,6 +475,161 @@ def test_an_edit_by_hand_is_found_where_it_was_made(name: str, log: Path, by_han
     by_hand(statement)
     found = {(finding.law, finding.version) for finding in findings(log)}
     assert places <= found
+
+
+# --- columns of the wrong type: SQLite keeps any type in any column ----------------------------------------------
+
+SECOND = "WHERE stream = 'account:acme' AND version = 2"
+ACME = "WHERE stream = 'account:acme'"
+WAITING = "WHERE stream = (SELECT stream FROM queue)"
+NO_UTF8 = "CAST(x'ff41' AS TEXT)"
+
+MISTYPED: dict[str, tuple[str, tuple[str, str, int | None]]] = {
+    **{
+        f"an event's {column} = {value[:20]}": (
+            f"UPDATE events SET {column} = {value} {SECOND}",
+            ("readable", "account:acme", 2),
+        )
+        for column, value in (
+            ("schema", "'x'"),
+            ("schema", "1.5"),
+            ("at", "x'00ff'"),
+            ("at", NO_UTF8),
+            ("type", "x'00'"),
+            ("type", NO_UTF8),
+            ("data", "5"),
+            ("data", "x'00'"),
+            ("data", NO_UTF8),
+            ("meta", "5"),
+            ("meta", "x'ff'"),
+            ("meta", f"""'{{"a":' || '{"[" * 5000}'"""),
+            ("meta", NO_UTF8),
+            ("hash", "5"),
+            ("hash", "'x'"),
+        )
+    },
+    "an event's hash, no UTF-8": (f"UPDATE events SET hash = {NO_UTF8} {SECOND}", ("chained", "account:acme", 2)),
+    "an event's version": (f"UPDATE events SET version = 'x' {SECOND}", ("readable", "account:acme", None)),
+    "an event's version as bytes": (f"UPDATE events SET version = x'00' {SECOND}", ("readable", "account:acme", None)),
+    "an event's stream": (f"UPDATE events SET stream = x'00' {SECOND}", ("readable", r"b'\x00'", 2)),
+    "an event's stream, no UTF-8": (f"UPDATE events SET stream = {NO_UTF8} {SECOND}", ("readable", r"b'\xffA'", 2)),
+    **{
+        f"a head's {column} = {value}": (
+            f"UPDATE heads SET {column} = {value} {ACME}",
+            ("heads_are_folds", "account:acme", None),
+        )
+        for column, value in (
+            ("version", "'x'"),
+            ("version", "x'00'"),
+            ("hash", "'x'"),
+            ("hash", "5"),
+            ("fold", "'x'"),
+            ("fold", NO_UTF8),
+            ("state", "5"),
+            ("state", "x'00'"),
+            ("state", NO_UTF8),
+            ("link", "x'00'"),
+            ("tag", "x'00'"),
+            ("tag", NO_UTF8),
+            ("first", "'x'"),
+            ("first", "first + 1"),
+        )
+    },
+    "a head's stream": (f"UPDATE heads SET stream = x'00' {ACME}", ("heads_are_folds", r"b'\x00'", None)),
+    "a head's stream, no UTF-8": (
+        f"UPDATE heads SET stream = {NO_UTF8} {ACME}",
+        ("heads_are_folds", r"b'\xffA'", None),
+    ),
+    "a head that is missed": (f"UPDATE heads SET stream = x'00' {ACME}", ("heads_are_folds", "account:acme", None)),
+    "a head's due": (f"UPDATE heads SET due = 'x' {ACME}", ("way_out", "account:acme", None)),
+    "a head's due as bytes": (f"UPDATE heads SET due = x'00' {ACME}", ("way_out", "account:acme", None)),
+    "an entry's stream": ("UPDATE queue SET stream = x'00'", ("way_out", r"b'\x00'", None)),
+    "an entry's stream, no UTF-8": (f"UPDATE queue SET stream = {NO_UTF8}", ("way_out", r"b'\xffA'", None)),
+}
+"""By name: an edit by hand, and the law, the stream and the version that are named."""
+
+MISTYPED_ENTRIES = {
+    "a run that is bytes": "run_id = x'00'",
+    "a run that is no UTF-8": f"run_id = {NO_UTF8}",
+    "another run": f"run_id = '{RUN}'",
+    "a lease that is text": "lease_until = 'x'",
+    "a lease that is bytes": "lease_until = x'00'",
+    "a lease for ever": "lease_until = 9223372036854775807",
+}
+
+
+@pytest.mark.parametrize("name", MISTYPED)
+def test_a_column_of_another_type_is_found_and_the_rest_is_read(
+    name: str, log: Path, by_hand: Callable[..., None]
+) -> None:
+    """The finding names the place as well as it can be named, and an edit in the log's last event is found as well."""
+    statement, place = MISTYPED[name]
+    by_hand(statement, "UPDATE events SET at = at + 1 WHERE position = (SELECT max(position) FROM events)")
+    found = findings(log)
+    assert place in {(finding.law, finding.stream, finding.version) for finding in found}
+    assert "the hash is not that of this event after the previous one" in {finding.words for finding in found}
+
+
+@pytest.mark.parametrize("edit", ["schema = 'x'", "version = 'x'", "type = x'00'"])
+def test_a_row_that_cannot_be_used_breaks_no_chain(edit: str, log: Path, by_hand: Callable[..., None]) -> None:
+    """The stream is followed past it, so that what comes after is not blamed for it."""
+    by_hand(f"UPDATE events SET {edit} {SECOND}")
+    assert {"gapless", "chained"}.isdisjoint(finding.law for finding in findings(log))
+
+
+@pytest.mark.parametrize("name", MISTYPED_ENTRIES)
+def test_an_entry_that_nobody_can_take_is_found(name: str, log: Path, by_hand: Callable[..., None]) -> None:
+    """The finding names the person who waits."""
+    by_hand(f"UPDATE queue SET {MISTYPED_ENTRIES[name]}")
+    with SQLiteStore(log) as store:
+        stream = store.linked("account:acme", limit=1)[0].stream
+        assert {(finding.law, finding.stream) for finding in verify(store)} == {("way_out", stream)}
+
+
+@pytest.mark.parametrize("column", ["schema", "type", "at", "hash", "data", "meta", "version"])
+def test_a_column_spoilt_in_every_row_is_found_in_every_row(
+    column: str, log: Path, by_hand: Callable[..., None]
+) -> None:
+    """No row that cannot be used keeps another one from being named."""
+    spoilt = "'x'" if column == "hash" else NO_UTF8
+    by_hand(f"UPDATE events SET {column} = {spoilt} || position")
+    with SQLiteStore(log) as store, store.snapshot() as frozen:
+        count = sum(1 for _ in frozen.events())
+    assert len([finding for finding in findings(log) if finding.law == "readable"]) == count > 0
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"UPDATE unique_keys SET stream = {NO_UTF8} WHERE key LIKE 'grant:%welcome%'",
+        "UPDATE unique_keys SET stream = x'00' WHERE key LIKE 'grant:%welcome%'",
+        "UPDATE unique_keys SET value = x'ff' WHERE key LIKE 'grant:%welcome%'",
+        "UPDATE unique_keys SET key = x'00' WHERE key LIKE 'grant:%welcome%'",
+    ],
+)
+def test_a_key_of_another_type_is_found(statement: str, log: Path, by_hand: Callable[..., None]) -> None:
+    """A unique key that leads nowhere is a key that is not kept."""
+    by_hand(statement)
+    assert [(finding.law, finding.stream) for finding in findings(log)] == [("keys_are_kept", "account:acme")]
+
+
+@pytest.mark.parametrize("spoilt", [NO_UTF8, "x'ff'", "5"])
+def test_a_document_of_another_type_is_found(spoilt: str, log: Path, by_hand: Callable[..., None]) -> None:
+    """A report whose column holds something else is not what was recorded."""
+    by_hand(f"UPDATE documents SET body = {spoilt} WHERE name = 'report:1'")
+    assert {(finding.law, finding.version) for finding in findings(log)} == {("documents_match", 5)}
+
+
+def test_a_head_whose_name_is_no_text_ends_no_page(log: Path, by_hand: Callable[..., None]) -> None:
+    """Heads are read in pages by name: behind a name that is no UTF-8, at the end of a page, the others are read."""
+    by_hand(
+        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1998)"
+        " INSERT INTO heads SELECT CASE WHEN n < 998 THEN printf('a%04d', n)"
+        " WHEN n < 1000 THEN CAST(x'61ff' AS TEXT) || n ELSE printf('b%04d', n) END,"
+        " 1, x'00', 1, '{}', NULL, 'account', NULL, 1 FROM n"
+    )
+    named = [finding.stream for finding in findings(log) if finding.words == "there is a head, but no event"]
+    assert len(named) == len(set(named)) == 1998
 
 
 def test_two_rows_swapped_are_found(log: Path, by_hand: Callable[..., None]) -> None:

@@ -1,0 +1,145 @@
+"""What stands beside the log, held against the log: heads, the embedded queue, and what an erasure leaves.
+
+Floor 6, below `audit`, which has followed the log to its end before it asks here. It reads no event, and never writes.
+What it knows of the log is how far `audit` has followed each stream, and the rows it is given may hold anything.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+
+from attrs import Factory, define, fields
+
+from research_fsm import account as accounts
+from research_fsm import codec, decide, transactions
+from research_fsm.account import Account
+from research_fsm.events import AccountEvent
+from research_fsm.laws import Finding
+from research_fsm.lifecycle import Phase, Status
+from research_fsm.person import Hold, Person
+from research_fsm.policy import micros
+from research_fsm.storage import Head, Query, QueueEntry, Reader, RecordedEvent
+
+__all__ = ["Chain", "Ledger", "Life", "forgotten", "heads_differ", "left_behind", "mistyped", "printable"]
+
+_LONGEST_LEASE = micros(timedelta(days=36_500))
+"""What a policy allows at most; the log does not say which policy wrote it."""
+
+
+@define
+class Chain:
+    """How far a stream has been followed."""
+
+    version: int
+    hash: bytes
+    first: int
+
+
+@define
+class Life:
+    """A person as far as the log has been followed, and the account's events that their runs still call for."""
+
+    person: Person
+    due_credits: deque[AccountEvent] = Factory(deque)
+
+
+@define
+class Ledger:
+    """An account as far as the log has been followed."""
+
+    account: Account = accounts.EMPTY
+    grants: dict[str, int] = Factory(dict)
+    revoked: set[str] = Factory(set)
+    holds: dict[str, tuple[int, Hold]] = Factory(dict)
+
+
+def mistyped(row: RecordedEvent | Head | QueueEntry) -> Iterator[tuple[str, str]]:
+    """Yield the columns of a row that hold another type than a store promises: SQLite, for one, keeps any in any."""
+    for field in fields(type(row)):
+        value = getattr(row, field.name)
+        if field.type is not None and not isinstance(value, field.type):
+            yield field.name, f"{field.name} is {printable(value)} of type {type(value).__name__}"
+
+
+def printable(value: object) -> str:
+    """Return a text, or how anything else looks, cut short."""
+    return value if isinstance(value, str) else repr(value)[:80]
+
+
+def heads_differ(
+    log: Reader, chains: Mapping[str, Chain], lives: Mapping[str, Life], ledgers: Mapping[str, Ledger]
+) -> Iterator[Finding]:
+    """Hold every head against what its events fold to."""
+    unseen = set(chains)
+    for head in log.heads():
+        stream = head.stream
+        unseen.discard(stream)
+        for name, words in mistyped(head):
+            yield Finding("way_out" if name == "due" else "heads_are_folds", printable(stream), None, words)
+        for words in _head_differs(head, chains.get(stream), lives.get(stream), ledgers.get(stream)):
+            yield Finding("heads_are_folds", printable(stream), None, words)
+    for stream in sorted(unseen):
+        yield Finding("heads_are_folds", stream, None, "there are events, but no head")
+
+
+def _head_differs(head: Head, chain: Chain | None, life: Life | None, ledger: Ledger | None) -> Iterator[str]:
+    if chain is None:
+        yield "there is a head, but no event"
+        return
+    if head.version != chain.version:
+        yield f"the head is at version {head.version}, the log at {chain.version}"
+    elif head.hash != chain.hash:
+        yield "the head's hash is not the last event's"
+    if head.first != chain.first:
+        yield f"the head says that the first event is at position {head.first}, it is at {chain.first}"
+    if head.fold == codec.FOLD and life is not None and head.state != codec.encode(life.person):
+        yield "the head's state is not what its events fold to"
+    if head.fold == codec.FOLD and ledger is not None and head.state != codec.encode(ledger.account):
+        yield "the head's state is not what its events fold to"
+    if life is not None and head.tag != life.person.phase:
+        yield f"the head is tagged {head.tag}, the person is {life.person.phase}"
+    if life is not None and head.link != transactions.account_stream(life.person.owner):
+        yield f"the head links to {head.link}, the person is {life.person.owner}'s"
+
+
+def forgotten(log: Reader, lives: Mapping[str, Life]) -> Iterator[Finding]:
+    """Check that nobody who is running was forgotten."""
+    waiting = set()
+    for entry in log.entries():
+        waiting.add(entry.stream)
+        for words in _entry_differs(entry, lives.get(entry.stream), log.now()):
+            yield Finding("way_out", printable(entry.stream), None, words)
+    for head in log.heads():
+        life = lives.get(head.stream)
+        if life is None or life.person.status is not Status.RUNNING:
+            continue
+        expected = transactions.waits(life.person)
+        if expected and head.stream not in waiting:
+            yield Finding("way_out", head.stream, None, "the run has no entry in the embedded queue")
+        if not expected and head.due is None:
+            yield Finding("way_out", head.stream, None, "the person is running and nobody will look")
+
+
+def _entry_differs(entry: QueueEntry, life: Life | None, now: int) -> Iterator[str]:
+    spoilt = dict(mistyped(entry))
+    yield from (f"the entry's {words}" for words in spoilt.values())
+    if life is None or life.person.run is None or not transactions.waits(life.person):
+        yield "the embedded queue has an entry for no run that waits"
+    elif entry.run_id != life.person.run.run_id:
+        yield f"the entry is for run {entry.run_id}, the run that waits is {life.person.run.run_id}"
+    if "lease_until" not in spoilt and (entry.lease_until or 0) > now + _LONGEST_LEASE:
+        yield f"the entry is leased until {entry.lease_until}, longer than any lease: nobody will take it"
+
+
+def left_behind(log: Reader, lives: Mapping[str, Life]) -> Iterator[Finding]:
+    """Check that nothing personal is left of an erased person."""
+    for stream, life in lives.items():
+        person = life.person
+        if person.phase is not Phase.ERASED:
+            continue
+        reports = (decide.report_name(version) for version in range(1, person.reports + 1))
+        failures = (decide.failure_name(run_no) for run_no in range(1, person.run_no + 1))
+        names = (transactions.SALT, transactions.PROFILE, *reports, *failures)
+        left = log.read(Query(streams=(stream,), documents=names)).documents
+        for name in sorted(name for owner, name in left if owner == stream):
+            yield Finding("documents_match", stream, None, f"the person was erased, but {name} is still there")
