@@ -258,7 +258,7 @@ def decode_account(head: Head) -> Account:
 def _decoded(what: str, decode: Callable[[bytes], T], data: bytes) -> T:
     try:
         return decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise LogUnreadable(what, str(error)) from None
 
 
