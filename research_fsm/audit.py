@@ -123,6 +123,7 @@ class _Audit:
         stream, version = recorded.stream, recorded.version
         life = self.lives.setdefault(stream, Life(people.nobody(person_id)))
         before, life.person = life.person, people.evolve(life.person, event, recorded.at)
+        life.events += 1
         for law in laws.PERSON_LAWS:
             words = law(before, event, life.person)
             if words is not None:

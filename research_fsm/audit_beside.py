@@ -40,6 +40,7 @@ class Life:
     """A person as far as the log has been followed, and the account's events that their runs still call for."""
 
     person: Person
+    events: int = 0
     due_credits: deque[AccountEvent] = Factory(deque)
 
 
@@ -137,8 +138,9 @@ def left_behind(log: Reader, lives: Mapping[str, Life]) -> Iterator[Finding]:
         person = life.person
         if person.phase is not Phase.ERASED:
             continue
-        reports = (decide.report_name(version) for version in range(1, person.reports + 1))
-        failures = (decide.failure_name(run_no) for run_no in range(1, person.run_no + 1))
+        # Each report and each run takes an event: a forged number names no more documents than there can be.
+        reports = (decide.report_name(version) for version in range(1, min(person.reports, life.events) + 1))
+        failures = (decide.failure_name(run_no) for run_no in range(1, min(person.run_no, life.events) + 1))
         names = (transactions.SALT, transactions.PROFILE, *reports, *failures)
         left = log.read(Query(streams=(stream,), documents=names)).documents
         for name in sorted(name for owner, name in left if owner == stream):

@@ -328,6 +328,13 @@ def test_missing_documents_are_found() -> None:
     assert forged([], [], documents=False) == {"documents_match"}
 
 
+def test_a_forged_number_does_not_keep_verify_busy_for_ever() -> None:
+    """However many reports an event claims of an erased person, no more are looked for than the stream has events."""
+    completed = RunCompleted(1, "x", 10**15, codec.digest(SALT, PROFILE))
+    broken = forged([STARTED, DISPATCHED, CLAIMED, completed, PersonErased(None)], [HELD, CHARGED])
+    assert broken == {"reports_count_up", "documents_match"}
+
+
 def test_documents_left_behind_by_an_erasure_are_found() -> None:
     """An erased person has no documents."""
     assert forged([PersonErased(None)], []) == {"documents_match"}
