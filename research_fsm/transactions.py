@@ -464,14 +464,7 @@ def _written(
     stream = person_stream(before.person_id)
     head = view.heads.get(stream)
     version = 0 if head is None else head.version
-    after, own, derived = before, list[NewEvent](), list[tuple[AccountEvent, Meta]]()
-    for event in decision.events:
-        previous, after = after, people.evolve(after, event, now)
-        correlation_id = _run_id(after, event)
-        own.append(codec.encode_event(event, Meta(actor, correlation_id, None)))
-        causation_id = f"{stream}@{version + len(own)}"
-        for credit in credits_for(before.person_id, previous.run, after.run):
-            derived.append((credit, Meta(actor, correlation_id, causation_id)))
+    after, own, derived = _happened(before, decision, version, now, actor)
     streams: tuple[StreamWrite, ...] = ()
     if own or decision.look_again:
         lease_until = decision.lease_until or (None if view.entry is None else view.entry.lease_until)
@@ -486,14 +479,14 @@ def _written(
             StreamWrite(
                 stream=stream,
                 expected=version,
-                events=tuple(own),
+                events=own,
                 state=state,
                 fold=codec.FOLD,
                 link=link,
                 tag=tag,
                 due=due,
             ),
-            *_account_writes(view, after.owner, tuple(derived)),
+            *_account_writes(view, after.owner, derived),
         )
     enqueued, dequeued = _queue_changes(stream, before, after, decision.lease_until)
     return Write(
@@ -507,6 +500,21 @@ def _written(
         dequeued=dequeued,
         forgotten=(stream,) if decision.forget else (),
     )
+
+
+def _happened(
+    before: Person, decision: Decision[object], version: int, now: int, actor: str | None
+) -> tuple[Person, tuple[NewEvent, ...], tuple[tuple[AccountEvent, Meta], ...]]:
+    """Return the person after a decision, the events as they are stored, and what they mean for the account."""
+    after, own, derived = before, list[NewEvent](), list[tuple[AccountEvent, Meta]]()
+    for event in decision.events:
+        previous, after = after, people.evolve(after, event, now)
+        correlation_id = _run_id(after, event)
+        own.append(codec.encode_event(event, Meta(actor, correlation_id, None)))
+        causation_id = f"{person_stream(before.person_id)}@{version + len(own)}"
+        for credit in credits_for(before.person_id, previous.run, after.run):
+            derived.append((credit, Meta(actor, correlation_id, causation_id)))
+    return after, tuple(own), tuple(derived)
 
 
 def _account_writes(view: View, owner: str, happened: tuple[tuple[AccountEvent, Meta], ...]) -> tuple[StreamWrite, ...]:
