@@ -8,11 +8,11 @@ import unicodedata
 from collections.abc import Mapping
 from urllib.parse import quote, unquote, urlsplit
 
-from attrs import Attribute, asdict, field, frozen
+from attrs import Attribute, asdict, field, fields, frozen
 
 from research_fsm.errors import InvalidInput
 
-__all__ = ["Profile", "normal_linkedin_url"]
+__all__ = ["PROFILE_FIELDS", "Profile", "normal_linkedin_url"]
 
 _LONGEST = 500
 _LONGEST_SLUG = 200
@@ -105,3 +105,7 @@ class Profile:
     def known(self) -> Mapping[str, str]:
         """Return what is known, without the blanks."""
         return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+PROFILE_FIELDS = tuple(one.name for one in fields(Profile))
+"""What can be known of a person: the fields of a profile."""

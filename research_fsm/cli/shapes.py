@@ -8,14 +8,13 @@ import attrs
 from research_fsm import codec
 from research_fsm.laws import Finding
 from research_fsm.outcomes import Json
+from research_fsm.profile import PROFILE_FIELDS
 from research_fsm.reads import Balance, PersonDetails, ReportDetails
 from research_fsm.rfc3339 import format_time
 from research_fsm.runs import RecoveryPass
 from research_fsm.storage import RecordedEvent, Token
 
 __all__ = ["balance", "event", "finding", "person", "recovery", "report", "token"]
-
-_PROFILE = ("first_name", "last_name", "linkedin_url", "role", "company", "company_domain", "photo_url")
 
 
 def person(found: PersonDetails) -> Json:
@@ -27,7 +26,7 @@ def person(found: PersonDetails) -> Json:
         "status": str(found.status),
         "phase": str(found.phase),
         "since": format_time(found.since),
-        **{name: found.profile.get(name) for name in _PROFILE},
+        **{name: found.profile.get(name) for name in PROFILE_FIELDS},
         "run_id": found.run_id,
         "run_no": found.run_no,
         "deadline": _time(found.deadline),

@@ -11,12 +11,11 @@ from starlette.responses import JSONResponse, Response
 from research_fsm.events import PersonKind
 from research_fsm.http.problems import POLL_SECONDS
 from research_fsm.outcomes import Json
+from research_fsm.profile import PROFILE_FIELDS
 from research_fsm.reads import PersonDetails, ReportDetails
 from research_fsm.rfc3339 import format_time
 
 __all__ = ["accepted", "done", "ok", "person", "report", "time_or_null"]
-
-_KNOWN = ("first_name", "last_name", "linkedin_url", "role", "company", "company_domain", "photo_url")
 
 
 def ok(members: Mapping[str, Json], status: HTTPStatus = HTTPStatus.OK) -> Response:
@@ -40,7 +39,7 @@ def person(details: PersonDetails) -> dict[str, Json]:
     return {
         "id": details.person_id,
         "user_id": details.owner if details.kind is PersonKind.USER else None,
-        **{name: details.profile.get(name) for name in _KNOWN},
+        **{name: details.profile.get(name) for name in PROFILE_FIELDS},
         "status": str(details.status),
         "last_enriched_at": time_or_null(details.reported_at),
         "created_at": format_time(details.added_at),
