@@ -384,6 +384,17 @@ class Store(Reader, Protocol):
         """
         ...
 
+    async def transact_async(self, query: Query, rule: Rule[A]) -> A:
+        """Do the same for a caller who awaits.
+
+        A caller that is cancelled is not told what came of it: either nothing was done, or all of it was.
+
+        Raises:
+            StoreError: It could not be done; see the subclasses for what to do.
+            BaseException: Whatever the rule raised, with nothing written.
+        """
+        ...
+
     def close(self) -> None:
         """Release files and connections. Closing twice is fine."""
         ...

@@ -113,6 +113,10 @@ class MemoryStore:
             _apply(tables, write, now)
             return write.answer
 
+    async def transact_async(self, query: Query, rule: Rule[A]) -> A:
+        """Do the same for a caller who awaits; nothing here takes long enough to give others a turn."""
+        return self.transact(query, rule)
+
     def _decided(self, query: Query, rule: Rule[A], now: int) -> Write[A]:
         if self._deciding:
             raise StoreError(_WHERE, "a rule must not call the store: it looks at its view, and says what to write")

@@ -9,6 +9,7 @@ Writes go through one connection and one mutex, each in a transaction that takes
 Reads go through another connection, so that they wait for no writer.
 """
 
+import asyncio
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -116,6 +117,10 @@ class SQLiteStore(SQLiteReader):
                 self._abort()
                 raise
             return write.answer
+
+    async def transact_async(self, query: Query, rule: Rule[A]) -> A:
+        """Do the same for a caller who awaits."""
+        return await asyncio.to_thread(self.transact, query, rule)
 
     @contextmanager
     def snapshot(self) -> Iterator[SQLiteReader]:
