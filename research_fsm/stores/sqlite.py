@@ -9,21 +9,24 @@ Writes go through one connection and one mutex, each in a transaction that takes
 Reads go through another connection, so that they wait for no writer.
 """
 
-import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from datetime import timedelta
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
-from research_fsm.errors import InvalidInput, StoreError, StoreUnavailable
-from research_fsm.storage import Query, Rule, View, Write
+from research_fsm.errors import CommitUnknown, InvalidInput, ResearchError, StoreUnavailable
+from research_fsm.storage import Query, Rule
+from research_fsm.stores.batch import decide
+from research_fsm.stores.group_commit import GroupCommit, Take, Ticket
 from research_fsm.stores.memory import wall_clock
-from research_fsm.stores.sqlite_backup import copy
+from research_fsm.stores.sqlite_backup import copy as copy_file
 from research_fsm.stores.sqlite_channel import Channel
-from research_fsm.stores.sqlite_errors import DRIVER_ERRORS, commit_failure
+from research_fsm.stores.sqlite_errors import DRIVER_ERRORS, busy, commit_failure
 from research_fsm.stores.sqlite_file import open_reader, open_writer, translated
+from research_fsm.stores.sqlite_lock import LockFile
 from research_fsm.stores.sqlite_reads import SQLiteReader, load, text_or_bytes
 from research_fsm.stores.sqlite_schema import read_secret
 from research_fsm.stores.sqlite_writes import apply
@@ -34,6 +37,9 @@ A = TypeVar("A")
 
 _BUSY_TIMEOUT = timedelta(seconds=30)
 _LONGEST = timedelta(days=7)
+_NEARLY = 0.95
+"""With this part of the wait left, the driver may wait for all of it: telling it otherwise takes two statements."""
+
 _CLOSED = "the store was closed; open another one"
 _OVER = "the snapshot is over; take another one"
 
@@ -66,9 +72,10 @@ class SQLiteStore(SQLiteReader):
             raise InvalidInput("busy_timeout", f"{busy_timeout} is not between 0 and {_LONGEST.days} days")
         self._where, self._wait = _resolved(path), busy_timeout
         self._identity: tuple[int, int] | None = None
-        self._deciding = False
         self._unwiped = False
         self._writer = Channel(self._where, self._wait, self._open_writer)
+        self._turn = LockFile(f"{self._where}-lock", self._where)
+        self._callers = GroupCommit(self._commit, self._where, self._wait)
         super().__init__(Channel(self._where, self._wait, self._open_reader, momentary=True), clock)
         with self._writer.lock, translated(self._where, self._wait):
             try:
@@ -95,32 +102,25 @@ class SQLiteStore(SQLiteReader):
         """Wait for whoever is inside, then close the file. Snapshots that are open stay open."""
         self._channel.close(_CLOSED)
         self._writer.close(_CLOSED)
+        self._turn.close()
 
     def transact(self, query: Query, rule: Rule[A]) -> A:
         """Load, decide and write in one transaction; see `storage.Store`.
 
+        Callers who come while another one commits are decided together, and committed once.
+
         Raises:
-            StoreBusy: Others, threads or processes, kept the lock for longer than the wait allows.
+            StoreBusy: Others, threads or processes, kept the lock for longer than the wait allows, or too many wait.
             WriteRejected: The rule's write broke what every store keeps.
             CommitUnknown: The commit failed, and may last or not.
             StoreError: It could not be done; see the subclasses for what to do.
             BaseException: Whatever the rule raised, with nothing written.
         """
-        with self._writer.turn() as wait:
-            if self._deciding:
-                raise StoreError(self._where, "a rule is pure: it may not use the store that calls it")
-            try:
-                connection = self._begin(wait)
-                write = self._run_one(connection, query, rule)
-                self._end(connection, write)
-            except BaseException:
-                self._abort()
-                raise
-            return write.answer
+        return self._callers.call(query, rule)
 
     async def transact_async(self, query: Query, rule: Rule[A]) -> A:
-        """Do the same for a caller who awaits."""
-        return await asyncio.to_thread(self.transact, query, rule)
+        """Do the same for a caller who awaits, in the same line as those who block."""
+        return await self._callers.call_async(query, rule)
 
     @contextmanager
     def snapshot(self) -> Iterator[SQLiteReader]:
@@ -145,61 +145,110 @@ class SQLiteStore(SQLiteReader):
             StoreError: It could not be written; no copy was kept.
         """
         with self._guest() as channel:
-            copy(channel.get(), self._where, _resolved(target), self._wait)
+            copy_file(channel.get(), self._where, _resolved(target), self._wait)
 
     # --- a transaction -------------------------------------------------------------------------------------------
 
-    def _begin(self, wait: timedelta) -> sqlite3.Connection:
-        """Take the file's write lock; a thread that had to wait for its turn waits for the lock only the rest."""
+    def _commit(self, wait: float, take: Take) -> None:
+        """Take the file, and commit for everybody who waits; see `GroupCommit`."""
+        with self._writer.lock:
+            try:
+                left = self._turn.acquire(wait)
+                if left < 0:
+                    raise busy(self._where, self._wait)
+                self._begin(timedelta(seconds=left))
+                tickets = take()
+                for ticket in self._decided_together(tickets):
+                    self._decide_alone(ticket)
+            finally:
+                try:
+                    self._abort()
+                finally:
+                    self._turn.release()
+
+    def _begin(self, wait: timedelta) -> None:
+        """Take the file's write lock; who has waited for its turn waits for the lock only the rest."""
         try:
             connection = self._writer.get()
             self._check_identity()
             if connection.in_transaction:
                 connection.execute("ROLLBACK")  # An interrupt may have kept the last caller from doing it.
-            if wait == self._wait:
+            if wait >= self._wait * _NEARLY:
                 connection.execute("BEGIN IMMEDIATE")
             else:
                 with self._waiting(connection, wait):
                     connection.execute("BEGIN IMMEDIATE")
         except DRIVER_ERRORS as error:
             raise self._writer.failed(error) from error
-        return connection
 
-    def _run_one(self, connection: sqlite3.Connection, query: Query, rule: Rule[A]) -> Write[A]:
-        """Load, decide and write for one caller, in a transaction that is open; the time is read under its lock."""
-        now = self._clock()
-        view = self._load(connection, query, now)
-        self._deciding = True
+    def _decided_together(self, tickets: Sequence[Ticket[Any]]) -> Sequence[Ticket[Any]]:
+        """Commit for callers in the transaction that has begun; return those who have to be decided for alone.
+
+        When the database refuses, whose fault it is shows only when each is decided for alone.
+        """
+        if len(tickets) == 1:
+            return tickets
         try:
-            write = rule(view, now)
-        finally:
-            self._deciding = False
-        if not write.empty:
-            try:
-                apply(connection, self._where, view.heads, write, now)
-            except DRIVER_ERRORS as error:
-                raise self._writer.failed(error) from error
-        return write
+            return self._transaction(tickets)
+        except CommitUnknown as error:
+            for ticket in tickets:
+                ticket.settle(None, copy(error))
+                ticket.done = True
+            return ()
+        except ResearchError:
+            return tickets
 
-    def _load(self, connection: sqlite3.Connection, query: Query, now: int) -> View:
+    def _decide_alone(self, ticket: Ticket[Any]) -> None:
         try:
-            return load(connection, query, now, self._writer)
-        except DRIVER_ERRORS as error:
-            raise self._writer.failed(error) from error
-
-    def _end(self, connection: sqlite3.Connection, write: Write[object]) -> None:
-        """Commit; a transaction that wrote nothing is aborted, which costs no flush."""
-        if write.empty:
+            if not self._writer.in_transaction:
+                self._begin(self._wait)
+            self._transaction((ticket,))
+        except ResearchError as error:
+            ticket.settle(None, error)
+            ticket.done = True
             self._abort()
-            return
+
+    def _transaction(self, tickets: Sequence[Ticket[Any]]) -> Sequence[Ticket[Any]]:
+        """Load, decide, write and commit; the time is read under the lock. Returns who was left out."""
+        connection, now = self._writer.get(), self._clock()
+        try:
+            world = load(connection, [ticket.query for ticket in tickets], now, self._writer)
+            left_out = decide(tickets, world, now, self._where)
+            changes = world.changes
+            if not changes.empty:
+                apply(connection, self._where, changes)
+        except DRIVER_ERRORS as error:
+            self._abort()
+            raise self._writer.failed(error) from error
+        except ResearchError:
+            self._abort()
+            raise
+        settled = [ticket for ticket in tickets if ticket not in left_out] if left_out else tickets
+        if changes.empty:
+            self._abort()  # Costs no flush.
+            for ticket in settled:
+                ticket.done = True
+        else:
+            self._end(connection, settled)
+            self._unwiped = self._unwiped or bool(changes.forgotten)
+            if self._unwiped:
+                self._wipe(connection)
+        return left_out
+
+    def _end(self, connection: sqlite3.Connection, tickets: Sequence[Ticket[Any]]) -> None:
+        """Commit. From then on nothing takes an answer back, an interrupt in the very next moment included."""
         try:
             connection.execute("COMMIT")
+            for ticket in tickets:
+                ticket.done = True
         except DRIVER_ERRORS as error:
             self._writer.failed(error)
             raise commit_failure(error, self._where, self._wait) from error
-        self._unwiped = self._unwiped or bool(write.forgotten)
-        if self._unwiped:
-            self._wipe(connection)
+        except BaseException:
+            if not connection.in_transaction:
+                for ticket in tickets:
+                    ticket.done = True
+            raise
 
     def _abort(self) -> None:
         """End the transaction with nothing written; a connection that cannot do that is given up."""

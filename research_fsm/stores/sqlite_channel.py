@@ -12,7 +12,6 @@ import itertools
 import os
 import sqlite3
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from datetime import timedelta
 from typing import Any
 
 from research_fsm.errors import ResearchError, StoreClosed, StoreUnavailable
-from research_fsm.stores.sqlite_errors import DRIVER_ERRORS, busy, failure, primary_code
+from research_fsm.stores.sqlite_errors import DRIVER_ERRORS, failure, primary_code
 
 __all__ = ["Channel", "Rows"]
 
@@ -89,6 +88,11 @@ class Channel:
             self.connection.execute("ROLLBACK")  # An interrupt may have kept the last reader from doing it.
         return self.connection
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether the connection is there and has a transaction open; the caller holds the mutex."""
+        return self.connection is not None and self.connection.in_transaction
+
     def rows(self, sql: str, parameters: tuple[object, ...] = ()) -> Rows:
         """Return all rows of one statement.
 
@@ -118,24 +122,6 @@ class Channel:
                         connection.execute("ROLLBACK")
             except DRIVER_ERRORS as error:
                 raise self.failed(error) from error
-
-    @contextmanager
-    def turn(self) -> Iterator[timedelta]:
-        """Hold the mutex; yields how long the driver may still wait for a lock.
-
-        Raises:
-            StoreBusy: Other threads kept the mutex for the whole wait.
-        """
-        mutex, left = self.lock, self.wait
-        if not mutex.acquire(blocking=False):
-            began = time.monotonic()
-            if not mutex.acquire(timeout=self.wait / timedelta(seconds=1)):
-                raise busy(self.where, self.wait)
-            left = max(timedelta(0), self.wait - timedelta(seconds=time.monotonic() - began))
-        try:
-            yield left
-        finally:
-            mutex.release()
 
     def failed(self, error: BaseException) -> ResearchError:
         """Return what an error means, and drop a connection that it may have spoilt; the caller holds the mutex."""

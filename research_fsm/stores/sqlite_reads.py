@@ -7,12 +7,14 @@ at a row, and fetches what may be long in pages.
 # ruff: noqa: S608 - the statements are put together from the constants of this module and from question marks.
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
+from itertools import chain
 from typing import Any
 
 from research_fsm.storage import Head, Query, QueueEntry, Receipt, RecordedEvent, Token, UniqueKey, View
+from research_fsm.stores.batch import World
 from research_fsm.stores.sqlite_channel import Channel, Rows
 
 __all__ = ["SQLiteReader", "load", "text_or_bytes"]
@@ -33,6 +35,7 @@ _STREAM = (
 _LOG = f"SELECT {_EVENT} FROM events WHERE position > ? ORDER BY position LIMIT {_PAGE}"
 
 _HEAD = "stream, version, hash, fold, CAST(state AS BLOB), link, tag, due, first"
+_HEAD_OF = f"SELECT {_HEAD} FROM heads WHERE stream = ?"
 _HEADS = f"SELECT {_HEAD} FROM heads WHERE stream > ? ORDER BY stream LIMIT {_PAGE}"
 _LINKED = f"SELECT {_HEAD} FROM heads WHERE link = ? AND first < ? ORDER BY first DESC LIMIT ?"
 _DUE = f"SELECT {_HEAD} FROM heads WHERE tag = ? AND due <= ? AND (due, stream) > (?, ?) ORDER BY due, stream LIMIT ?"
@@ -43,7 +46,7 @@ _KEYS = f"SELECT {_KEY} FROM unique_keys WHERE key > ? ORDER BY key LIMIT {_PAGE
 _ENTRY = "run_id, stream, lease_until"
 _ENTRIES = f"SELECT position, {_ENTRY} FROM queue WHERE position > ? ORDER BY position LIMIT {_PAGE}"
 _ENTRY_OF = f"SELECT {_ENTRY} FROM queue WHERE run_id = ?"
-_NEXT_ENTRY = f"SELECT {_ENTRY} FROM queue WHERE lease_until IS NULL OR lease_until <= ? ORDER BY position LIMIT 1"
+_FREE_ENTRIES = f"SELECT {_ENTRY} FROM queue WHERE lease_until IS NULL OR lease_until <= ? ORDER BY position LIMIT ?"
 
 _TOKEN = "token_id, owner, kind, digest, created_at, revoked_at"  # noqa: S105 - the names of columns.
 _TOKENS = f"SELECT {_TOKEN} FROM tokens ORDER BY position"
@@ -75,7 +78,8 @@ class SQLiteReader:
     def read(self, query: Query) -> View:
         """Load what a query names, at one point in time."""
         with self._channel.moment() as connection:
-            return load(connection, query, self._clock(), self._channel)
+            now = self._clock()
+            return load(connection, (query,), now, self._channel).view(query, now)
 
     def events(self, stream: str | None = None, *, after: int = 0) -> Iterator[RecordedEvent]:
         """Yield the events of a stream by version, or all of them by position."""
@@ -129,54 +133,106 @@ def text_or_bytes(data: bytes) -> str | bytes:
         return data
 
 
-def load(connection: sqlite3.Connection, query: Query, now: int, channel: Channel) -> View:
-    """Return what a query names.
+def load(connection: sqlite3.Connection, queries: Sequence[Query], now: int, channel: Channel) -> World:
+    """Return what queries name.
 
     Args:
-        connection: Where from; in a transaction, if the query takes more than one statement.
-        query: What to load.
+        connection: Where from; in a transaction, if it takes more than one statement.
+        queries: What to load.
         now: The time in microseconds UTC, which says whether a lease is over.
         channel: Whose connection it is; a history that is read later goes through it.
     """
-    keys = {row[0]: _key(row) for row in _named(connection, _keys_in, query.keys)}
-    receipts = {row[0]: Receipt(*row) for row in _named(connection, _receipts_in, query.receipts)}
-    entry = _entry(connection, query, now)
-    streams = query.streams
-    if keys or receipts or entry is not None:
-        found = [*keys.values(), *receipts.values(), *(() if entry is None else (entry,))]
-        streams = tuple(dict.fromkeys((*streams, *(row.stream for row in found))))
-    heads: dict[str, Head] = {}
-    for row in _named(connection, _heads_in, streams):
-        heads[row[0]] = Head(*row[:9])
-        if row[9] is not None and row[9] not in heads:
-            heads[row[9]] = Head(*row[9:])
-    documents = _documents(connection, tuple(heads), query.documents) if query.documents else {}
-
-    def history(stream: str) -> Iterator[RecordedEvent]:
-        head = heads.get(stream)
-        return _history(channel, stream, 0, _MAX if head is None else head.version)
-
-    return View(heads=heads, keys=keys, receipts=receipts, documents=documents, entry=entry, history=history)
-
-
-def _entry(connection: sqlite3.Connection, query: Query, now: int) -> QueueEntry | None:
-    if query.next_entry:
-        row = connection.execute(_NEXT_ENTRY, (now,)).fetchone()
-    elif query.entry is not None:
-        row = connection.execute(_ENTRY_OF, (query.entry,)).fetchone()
-    else:
-        return None
-    return None if row is None else QueueEntry(*row)
-
-
-def _documents(
-    connection: sqlite3.Connection, streams: tuple[str, ...], names: tuple[str, ...]
-) -> dict[tuple[str, str], bytes]:
-    wanted = _padded(names)
-    return {
-        (stream, name): body
-        for stream, name, body in _named(connection, lambda count: _documents_in(count, len(wanted)), streams, wanted)
+    keys = {row[0]: _key(row) for row in _named(connection, _keys_in, _together(query.keys for query in queries))}
+    receipts = {
+        row[0]: Receipt(*row)
+        for row in _named(connection, _receipts_in, _together(query.receipts for query in queries))
     }
+    entries, more = _entries(connection, queries, now)
+    asked = set[str]()
+    for query in queries:
+        asked.update(query.streams)
+    asked.update(key.stream for key in keys.values())
+    asked.update(receipt.stream for receipt in receipts.values())
+    asked.update(entry.stream for entry in entries.values())
+    heads: dict[str, Head] = {}
+    for row in _named(connection, _heads_in, tuple(asked)):
+        heads[row[0]] = Head(*row[:9])
+        link = row[5]
+        if link is not None:
+            asked.add(link)
+            if row[9] is not None and row[9] not in heads:
+                heads[row[9]] = Head(*row[9:])
+
+    def history(stream: str, until: int) -> Iterator[RecordedEvent]:
+        return _history(channel, stream, 0, until)
+
+    world = World(
+        find=lambda stream: _head(channel, stream),
+        history=history,
+        heads=heads,
+        keys=keys,
+        receipts=receipts,
+        documents={},
+        entries=entries,
+        asked=asked,
+        more_entries=more,
+    )
+    if any(query.documents for query in queries):
+        _load_documents(connection, world, queries)
+    return world
+
+
+def _together(names: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(chain.from_iterable(names)))
+
+
+def _head(channel: Channel, stream: str) -> Head | None:
+    return next((Head(*row) for row in channel.rows(_HEAD_OF, (stream,))), None)
+
+
+def _entries(connection: sqlite3.Connection, queries: Sequence[Query], now: int) -> tuple[dict[str, QueueEntry], bool]:
+    """Return the queue entries that queries ask for, free ones first, and whether there may be more of those."""
+    entries: dict[str, QueueEntry] = {}
+    more = False
+    if any(query.next_entry for query in queries):
+        # Each caller takes one at most, and none may be passed over because another removed the first.
+        rows = connection.execute(_FREE_ENTRIES, (now, len(queries))).fetchall()
+        entries.update((row[0], QueueEntry(*row)) for row in rows)
+        more = len(queries) > 1 and len(rows) == len(queries)
+    for query in queries:
+        if query.entry is not None and not query.next_entry and query.entry not in entries:
+            row = connection.execute(_ENTRY_OF, (query.entry,)).fetchone()
+            if row is not None:
+                entries[row[0]] = QueueEntry(*row)
+    return entries, more
+
+
+def _load_documents(connection: sqlite3.Connection, world: World, queries: Sequence[Query]) -> None:
+    """Load the documents of every stream that a query names in any way, queries for the same documents together."""
+    streams_by_names: dict[tuple[str, ...], dict[str, None]] = {}
+    for query in queries:
+        if query.documents:
+            named = streams_by_names.setdefault(query.documents, {})
+            named.update(dict.fromkeys(_streams_of(world, query)))
+    for names, streams in streams_by_names.items():
+        wanted = _padded(names)
+        rows = _named(connection, partial(_documents_in, names=len(wanted)), tuple(streams), wanted)
+        world.documents.update(((stream, name), body) for stream, name, body in rows)
+
+
+def _streams_of(world: World, query: Query) -> Iterator[str]:
+    """Yield the streams that a query names in any way and that exist, each with the one it links to."""
+    named = [*query.streams]
+    named += [world.keys[name].stream for name in query.keys if name in world.keys]
+    named += [world.receipts[name].stream for name in query.receipts if name in world.receipts]
+    if query.next_entry or query.entry is not None:
+        named += [entry.stream for entry in world.entries.values()]
+    for stream in named:
+        head = world.heads.get(stream)
+        if head is not None:
+            yield stream
+            if head.link in world.heads:
+                yield head.link
 
 
 def _history(channel: Channel, stream: str, after: int, until: int) -> Iterator[RecordedEvent]:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -30,7 +29,7 @@ from research_fsm.errors import (
     WriteRejected,
 )
 from research_fsm.storage import Query, View, Write
-from research_fsm.stores import sqlite_channel, sqlite_errors
+from research_fsm.stores import sqlite_errors
 from research_fsm.stores.sqlite import SQLiteStore
 from tests.stores.sqlite_examples import (
     Child,
@@ -166,31 +165,30 @@ def test_a_thread_that_is_kept_waiting_by_another_gives_up(store: SQLiteStore) -
     assert [head.stream for head in store.heads()] == ["a", "c"]
 
 
-def test_a_thread_whose_turn_comes_late_waits_for_the_lock_only_the_rest(
+def test_who_waited_for_its_turn_waits_for_the_lock_only_the_rest(
     store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fifteen of twenty milliseconds went by before it had the connection; the next caller waits in full again."""
-    seconds = [7.0]
-    monkeypatch.setattr(sqlite_channel, "time", SimpleNamespace(monotonic=lambda: seconds[0]))
+    """Fifteen of twenty milliseconds went by before it had the lock file; the next caller waits in full again."""
 
     class Contended:
-        """A mutex that somebody else has for fifteen milliseconds."""
+        """A lock file that somebody else has for fifteen milliseconds."""
 
-        def acquire(self, *, blocking: bool = True, timeout: float = -1) -> bool:
-            seconds[0] += 0.015 if blocking else 0
-            return blocking and timeout > 0
+        def acquire(self, wait: float) -> float:
+            return wait - 0.015
 
         def release(self) -> None:
             """Let go of it."""
 
     statements: list[str] = []
     connection = store._writer.get()
-    usual = store._writer.lock
-    monkeypatch.setattr(store._writer, "lock", Contended())
+    usual = store._turn
+    monkeypatch.setattr(store, "_turn", Contended())
     connection.set_trace_callback(statements.append)
     assert store.transact(*appending("a", 2)) == 2
-    assert statements[:3] == ["PRAGMA busy_timeout = 5", "BEGIN IMMEDIATE", "PRAGMA busy_timeout = 20"]
-    monkeypatch.setattr(store._writer, "lock", usual)
+    assert statements[:3] in (
+        [f"PRAGMA busy_timeout = {left}", "BEGIN IMMEDIATE", "PRAGMA busy_timeout = 20"] for left in (4, 5)
+    )
+    monkeypatch.setattr(store, "_turn", usual)
     statements.clear()
     assert store.transact(*appending("a", 3)) == 3
     assert statements[0] == "BEGIN IMMEDIATE"
@@ -492,7 +490,7 @@ def test_a_closed_store_refuses(store: SQLiteStore, path: Path) -> None:
     ):
         with pytest.raises(StoreClosed):
             use()
-    assert [entry.name for entry in path.parent.iterdir()] == ["store.db"]
+    assert sorted(entry.name for entry in path.parent.iterdir()) == ["store.db", "store.db-lock"]
 
 
 def test_closing_waits_for_whoever_is_inside(store: SQLiteStore, path: Path) -> None:

@@ -205,7 +205,7 @@ def test_forgetting_empties_the_log_at_once(store: SQLiteStore, path: Path) -> N
         (sqlite_reads._LOG, "INTEGER PRIMARY KEY (rowid>?)"),
         (sqlite_reads._HEADS, "sqlite_autoindex_heads_1 (stream>?)"),
         (sqlite_reads._ENTRY_OF, "sqlite_autoindex_queue_1 (run_id=?)"),
-        (sqlite_reads._NEXT_ENTRY, "SCAN queue"),
+        (sqlite_reads._FREE_ENTRIES, "SCAN queue"),
         (sqlite_writes._FORGOTTEN[0], "sqlite_autoindex_documents_1 (stream=?)"),
         (sqlite_writes._FORGOTTEN[1], "personal_keys (stream=?)"),
         (sqlite_writes._FORGOTTEN[2], "fingerprints (stream=?)"),
