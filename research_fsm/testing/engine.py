@@ -67,6 +67,7 @@ class FakeEngine:
         clock: Returns the time in microseconds UTC.
         secret_key: What opens it.
         tasks: The tasks that are deployed; a run of another is accepted and waits for ever.
+        new_id: Makes the ids of its runs; None counts them.
 
     Attributes:
         requests: Every HTTP request, in order, those that went wrong included.
@@ -77,7 +78,14 @@ class FakeEngine:
         keeps_large_outputs_elsewhere: Bytes above which an output is behind a URL.
     """
 
-    def __init__(self, clock: Callable[[], int], *, secret_key: str = _KEY, tasks: Collection[str] = _TASKS) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], int],
+        *,
+        secret_key: str = _KEY,
+        tasks: Collection[str] = _TASKS,
+        new_id: Callable[[], str] | None = None,
+    ) -> None:
         self.secret_key = secret_key
         self.requests: list[FakeRequest] = []
         self.lagging_reads = 0
@@ -87,6 +95,7 @@ class FakeEngine:
         self.keeps_large_outputs_elsewhere = 512 * 1024
         self.lock = threading.RLock()
         self._clock = clock
+        self._new_id = new_id or (lambda: f"run_fake{len(self._runs) + 1}")
         self._tasks = frozenset(tasks)
         self._runs: dict[str, FakeRun] = {}
         self._keys: dict[tuple[str, str], _Key] = {}
@@ -179,7 +188,7 @@ class FakeEngine:
     def create(self, task: str, payload: Json, options: Mapping[str, Json], *, replay_of: str | None = None) -> FakeRun:
         """Make a run, whatever keys there are."""
         with self.lock:
-            external_id = f"run_fake{len(self._runs) + 1}"
+            external_id = self._new_id()
             made = FakeRun(
                 external_id, task, payload, options, self.now, replay_of=replay_of, unseen_reads=self.lagging_reads
             )

@@ -1,0 +1,143 @@
+"""Tells what happened in a simulated world: for whoever reads a failure, and as a test to paste.
+
+Floor 6. A part of `simulate`. The story is told by living through the schedule once more.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from research_fsm.requests import Cancel, Dispatch, Look, Read, Transact
+from research_fsm.stores.memory import MemoryStore
+from research_fsm.testing.engine_words import Fault
+from research_fsm.testing.simulate.actors import Actor
+from research_fsm.testing.simulate.life import MakeStore, Outcome, replay
+from research_fsm.testing.simulate.words import Fate, Step, lines
+from research_fsm.testing.simulate.world import World
+
+__all__ = ["as_test", "story"]
+
+_ID = re.compile(r"(?:person:)?00000000-0000-4000-8000-([01])0*(\d+)")
+_SECOND = 1_000_000
+
+
+def story(outcome: Outcome, make_store: MakeStore = MemoryStore) -> str:
+    """Return what happened, step by step, what is wrong at its end, and a test to paste.
+
+    Args:
+        outcome: What came of a world.
+        make_store: Makes an empty store, as for `simulate`.
+    """
+    told: list[str] = []
+    begun: list[int] = []
+
+    def listen(world: World, step: Step) -> None:
+        begun[:] = begun or [world.now]
+        world.tell = lambda words: told.append(f"             {_named(words)}")
+        seconds = (world.now - begun[0]) // _SECOND
+        told.append(f"{seconds:>6} s    {_in_words(world, step)}")
+
+    again = replay(outcome.schedule, make_store, listen)
+    wrong = [f"   WRONG     {_named(words)}" for words in again.wrong or outcome.wrong]
+    heading = "a schedule" if outcome.seed is None else f"seed {outcome.seed}"
+    happened = "\n".join([*told, *wrong])
+    return f"{heading}: {' '.join(outcome.schedule[0])}\n\n{happened}\n\nAs a test:\n\n{as_test(outcome)}"
+
+
+def as_test(outcome: Outcome) -> str:
+    """Return a test that fails as long as the law does not hold."""
+    name = re.sub(r"\W+", "_", f"{outcome.law} {'' if outcome.seed is None else outcome.seed}".strip().lower())
+    schedule = "\n".join(f"        {line}" for line in lines(outcome.schedule).splitlines())
+    says = _named(outcome.wrong[0]).replace("\\", "").replace('"', "'")[:90] if outcome.wrong else "Every law holds"
+    return (
+        "from research_fsm.testing.simulate import replay\n\n\n"
+        f"def test_{name}() -> None:\n"
+        f'    """{says}."""\n'
+        f'    replay(\n        """\n{schedule}\n        """\n    ).check()\n'
+    )
+
+
+def _named(words: str) -> str:
+    """Call people and runs by the names of the schedule."""
+    return _ID.sub(lambda found: f"p{found[2]}" if found[1] == "1" else f"the run of c{found[2]}", words)
+
+
+def _in_words(world: World, step: Step) -> str:
+    verb, *rest = step
+    if verb == "go":
+        actor = world.actors.get(rest[0])
+        return f"{rest[0]} is not there" if actor is None else f"{rest[0]} {_next_of(actor, *rest[1:])}"
+    tell = _WORDS.get(verb)
+    return " ".join(step) if tell is None else tell(*rest)
+
+
+def _next_of(actor: Actor, fate: str = Fate.DONE) -> str:
+    """Say what somebody does next, and how it goes."""
+    match actor.wanted:
+        case Transact():
+            what = "commits a transaction" if actor.server else "calls back"
+        case Dispatch() if actor.held is None:
+            what = "sends the request to the engine"
+        case Dispatch():
+            return f"hears from the engine: {actor.held.result}"
+        case Look() if actor.held is None:
+            what = "asks the engine"
+        case Look():
+            return f"hears what the engine has: {', '.join(f'{one.external_id} {one.state}' for one in actor.held)}"
+        case Cancel(external_id=external_id):
+            what = f"asks the engine to cancel {external_id}"
+        case Read() | None:
+            what = "looks at the store"
+    return what if fate == Fate.DONE else f"{what}, and: {_FATES.get(fate, fate)}"
+
+
+_FATES: Mapping[str, str] = MappingProxyType(
+    {
+        Fate.BUSY: "the commit fails, nothing is written",
+        Fate.UNKNOWN: "the commit is done, its acknowledgement is lost",
+        Fate.DECIDED_TWICE: "the rule is decided twice",
+        Fate.LOST: "the message is lost",
+        Fate.UNANSWERED: "it arrives, its answer is lost",
+        Fate.DOUBLED: "it arrives, and a copy is still under way",
+        Fate.BLIND: "nothing is seen",
+        Fate.LAGGING: "the list lags",
+        Fate.RAISES: "the dispatcher raises",
+        Fault.REQUEST_LOST: "the request is lost, or late",
+        Fault.ANSWER_LOST: "the engine takes it, the answer is lost",
+        Fault.SLOW: "the engine takes it, the answer comes too late",
+        Fault.GARBAGE: "the engine takes it, the answer is unreadable",
+        Fault.NO_ID: "the engine takes it, the answer has no id",
+        Fault.CREATED_THEN_500: "the engine makes a run that it never queues: 500",
+        Fault.GATEWAY_TIMEOUT: "the engine takes it: 504",
+        Fault.TWICE: "it is delivered twice",
+    }
+)
+
+_WORDS: Mapping[str, Callable[..., str]] = MappingProxyType(
+    {
+        "add": lambda name, server, person, owner: f"{name} asks {server} to add {person} of {owner}",
+        "again": lambda run: f"somebody repeats the engine run {run} in the dashboard",
+        "age": lambda name, server, person: f"{name} asks {server} to mark the report of {person} stale",
+        "arrive": lambda name: f"{name}, a message that was thought lost, arrives",
+        "crash": lambda server: f"{server} crashes, with everybody on it",
+        "create": lambda name, server, *rest: f"{name} asks {server} to add and start {' '.join(rest)}",
+        "drift": lambda server, percent: f"the clock of {server} begins to be {percent} % too fast",
+        "end": lambda run, status: f"the engine run {run} ends as {status}, without a word",
+        "erase": lambda name, server, *rest: f"{name} asks {server} to erase {' '.join(rest)}",
+        "grant": lambda name, server, owner, grant, amount: (
+            f"{name} asks {server} to grant {owner} {amount} credits ({grant})"
+        ),
+        "jump": lambda server, seconds: f"the clock of {server} jumps by {seconds} s",
+        "recover": lambda name, server: f"{name}, a recovery pass, begins on {server}",
+        "repeat": lambda name, server, earlier: f"{name} asks {server} for what {earlier} asked for, again",
+        "rest": lambda *how: f"every fault stops{'; the engine is silent' if how else ''}",
+        "restart": lambda server: f"{server} is up again",
+        "revoke": lambda name, server, owner, grant: f"{name} asks {server} to take {grant} back from {owner}",
+        "start": lambda name, server, *rest: f"{name} asks {server} to start {' '.join(rest)}",
+        "take": lambda name, server, plan, renewals: (
+            f"{name}, a worker, takes an entry on {server}; it will: {plan}, after {renewals} renewals"
+        ),
+        "wait": lambda seconds: f"{seconds} seconds pass",
+        "work": lambda run, plan: f"the engine run {run} begins; it will: {plan}",
+    }
+)
