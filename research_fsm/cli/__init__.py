@@ -43,6 +43,7 @@ _COMMANDS = {
         "verify": ("research_fsm.cli.upkeep:verify", "Check that the whole log is intact and legal."),
         "backup": ("research_fsm.cli.upkeep:backup", "Copy the store to a new file while it is in use."),
         "doctor": ("research_fsm.cli.upkeep:doctor", "Examine this machine and the store."),
+        "simulate": ("research_fsm.cli.simulating:simulate", "Look for a world in which a promise does not hold."),
         "demo": ("research_fsm.demo:demo_command", "See the promises kept, in under half a minute."),
     },
 }

@@ -17,8 +17,8 @@ from research_fsm.errors import InvalidInput
 from research_fsm.policy import Policy
 from tests.cli.conftest import Program
 
-COMMANDS = sorted(set(cli.list_commands(click.Context(cli))) - {"demo"})
-"""The demonstration is a program of its own: it makes its own store, and waits for nobody."""
+COMMANDS = sorted(set(cli.list_commands(click.Context(cli))) - {"demo", "simulate"})
+"""The demonstration and the simulator are programs of their own: they make their own stores, and wait for nobody."""
 
 
 def _command(name: str) -> click.Command:

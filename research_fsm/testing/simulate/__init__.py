@@ -10,6 +10,7 @@ Example:
     ()
 """
 
+from research_fsm.testing.simulate.campaign import Campaign
 from research_fsm.testing.simulate.coverage import Coverage
 from research_fsm.testing.simulate.life import Outcome, replay, simulate
 from research_fsm.testing.simulate.setting import Setting
@@ -18,6 +19,7 @@ from research_fsm.testing.simulate.story import as_test, story
 from research_fsm.testing.simulate.words import Step, lines, steps
 
 __all__ = [
+    "Campaign",
     "Coverage",
     "Outcome",
     "Setting",

@@ -5,7 +5,7 @@ to what happens to the person whom it hit, until that person is at rest.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from attrs import Factory, define
 
@@ -74,7 +74,11 @@ class Coverage:
         yield from (f"{trigger} while {phase}" for phase, trigger in ROWS if (phase, trigger) not in self.rows)
         yield from (f"the fault {fault}" for fault in FAULTS if not self.faults[fault])
 
-    def under(self, phase: Phase, trigger: Trigger) -> Iterable[str]:
+    def times(self, phase: Phase, trigger: Trigger) -> int:
+        """Return how often a row was reached."""
+        return sum(times for (one, other, _), times in self.points.items() if (one, other) == (phase, trigger))
+
+    def under(self, phase: Phase, trigger: Trigger) -> list[str]:
         """Return the faults under which a row was reached, in order."""
         return [fault for fault in FAULTS if self.points[phase, trigger, fault]]
 

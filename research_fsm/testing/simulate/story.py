@@ -22,7 +22,7 @@ _SECOND = 1_000_000
 
 
 def story(outcome: Outcome, make_store: MakeStore = MemoryStore) -> str:
-    """Return what happened, step by step, what is wrong at its end, and a test to paste.
+    """Return what happened, step by step, and if something is wrong at its end, what, and a test to paste.
 
     Args:
         outcome: What came of a world.
@@ -41,7 +41,8 @@ def story(outcome: Outcome, make_store: MakeStore = MemoryStore) -> str:
     wrong = [f"   WRONG     {_named(words)}" for words in again.wrong or outcome.wrong]
     heading = "a schedule" if outcome.seed is None else f"seed {outcome.seed}"
     happened = "\n".join([*told, *wrong])
-    return f"{heading}: {' '.join(outcome.schedule[0])}\n\n{happened}\n\nAs a test:\n\n{as_test(outcome)}"
+    tale = f"{heading}: {' '.join(outcome.schedule[0])}\n\n{happened}\n"
+    return f"{tale}\nAs a test:\n\n{as_test(outcome)}" if outcome.wrong else tale
 
 
 def as_test(outcome: Outcome) -> str:
