@@ -41,15 +41,15 @@ class NotLoaded(Exception):
 class Changes:
     """The rows that a batch leaves to write, each once.
 
-    They are written in the order of `storage.Write`, but what is forgotten goes right after `earlier_keys`, and what
-    is dequeued before what is enqueued.
+    They are written in the order of `storage.Write`, but what is dequeued goes before what is enqueued, and
+    what is settled before new receipts. What is forgotten is the last of them: a batch that goes on then goes on with
+    new changes.
 
     Args:
         events: To append, in this order.
         heads: The new ends of streams; `first` is 0 for a stream that is new.
         stored: The version that each of these streams has in the store; None for one that is new.
         keys: Unique keys to insert.
-        earlier_keys: Unique keys to insert before something is forgotten, which some of them may be themselves.
         receipts: Receipts to insert.
         settled: New answers of receipts that are stored, if they are.
         documents: To put.
@@ -63,13 +63,12 @@ class Changes:
     heads: dict[str, Head] = Factory(dict)
     stored: dict[str, int | None] = Factory(dict)
     keys: dict[str, UniqueKey] = Factory(dict)
-    earlier_keys: dict[str, UniqueKey] = Factory(dict)
     receipts: dict[str, Receipt] = Factory(dict)
     settled: dict[str, bytes] = Factory(dict)
     documents: dict[tuple[str, str], bytes] = Factory(dict)
     enqueued: dict[str, QueueEntry] = Factory(dict)
     dequeued: dict[str, None] = Factory(dict)
-    forgotten: dict[str, None] = Factory(dict)
+    forgotten: tuple[str, ...] = ()
     tokens: dict[str, Token] = Factory(dict)
     empty: bool = True
 
@@ -87,11 +86,7 @@ class Changes:
         for stream, head in before:
             self._append(stream, head, now)
         self._put(write)
-        for stream_name in write.forgotten:
-            self.forgotten[stream_name] = None
-            self.earlier_keys |= self.keys
-            _forget(self, stream_name)
-            self.keys = {}
+        self.forgotten += write.forgotten
 
     def _append(self, write: StreamWrite, head: Head | None, now: int) -> None:
         stream, version = write.stream, write.expected
@@ -138,8 +133,12 @@ class World:
         documents: By stream and name.
         entries: Queue entries by run_id, those that are free in their order.
         asked: The streams that were looked for.
+        documented: The streams whose documents were looked for, each with their names.
         more_entries: Whether the queue may have free entries that were not loaded.
         changes: What is left to write.
+        changed: Whether a rule's decision was taken in.
+        written: Whether anything was.
+        forgotten: Whether any of that was to forget something.
     """
 
     find: Callable[[str], Head | None]
@@ -150,14 +149,18 @@ class World:
     documents: dict[tuple[str, str], bytes]
     entries: dict[str, QueueEntry]
     asked: set[str]
+    documented: set[tuple[str, tuple[str, ...]]] = Factory(set)
     more_entries: bool = False
     changes: Changes = field(factory=Changes, init=False)
+    changed: bool = field(default=False, init=False)
+    written: bool = field(default=False, init=False)
+    forgotten: bool = field(default=False, init=False)
 
     def view(self, query: Query, now: int) -> View:
         """Return what a rule sees; it is valid while the rule is at work.
 
         Raises:
-            NotLoaded: Whether the queue has another free entry is not known.
+            NotLoaded: An earlier rule has led to what was not loaded with the batch.
         """
         entry = None
         if query.next_entry:
@@ -166,6 +169,8 @@ class World:
                 raise NotLoaded
         elif query.entry is not None:
             entry = self.entries.get(query.entry)
+        if self.changed:
+            self._check_loaded(query, entry)
         return View(
             heads=self.heads,
             keys=self.keys,
@@ -174,6 +179,25 @@ class World:
             entry=entry,
             history=self._history,
         )
+
+    def streams(self, query: Query, entries: Iterable[QueueEntry]) -> Iterator[str]:
+        """Yield the streams that a query names in any way, each with the one it links to."""
+        named = [*query.streams]
+        named += [self.keys[name].stream for name in query.keys if name in self.keys]
+        named += [self.receipts[name].stream for name in query.receipts if name in self.receipts]
+        named += [entry.stream for entry in entries]
+        for stream in named:
+            yield stream
+            head = self.heads.get(stream)
+            if head is not None and head.link is not None:
+                yield head.link
+
+    def _check_loaded(self, query: Query, entry: QueueEntry | None) -> None:
+        for stream in self.streams(query, () if entry is None else (entry,)):
+            if stream not in self.asked:
+                raise NotLoaded
+            if query.documents and stream in self.heads and (stream, query.documents) not in self.documented:
+                raise NotLoaded
 
     def head(self, stream: str) -> Head | None:
         """Return a stream's head, loaded or not."""
@@ -186,6 +210,7 @@ class World:
 
     def take_in(self, write: Write[Any]) -> None:
         """Let the next rule see what the last one decided."""
+        self.changed = True
         for stream in write.streams:
             self.heads[stream.stream] = self.changes.heads[stream.stream]
         for key in write.keys:
@@ -201,7 +226,24 @@ class World:
         for run_id in write.dequeued:
             self.entries.pop(run_id, None)
         for stream_name in write.forgotten:
-            _forget(self, stream_name)
+            self._forget(stream_name)
+
+    def write_out(self, apply: Callable[[Changes], None]) -> None:
+        """Write what is left to write."""
+        if self.changes.empty:
+            return
+        apply(self.changes)
+        self.written = True
+        self.forgotten = self.forgotten or bool(self.changes.forgotten)
+        self.changes = Changes()
+
+    def _forget(self, stream: str) -> None:
+        self.documents = {name: body for name, body in self.documents.items() if name[0] != stream}
+        self.keys = {name: key for name, key in self.keys.items() if not (key.personal and key.stream == stream)}
+        self.receipts = {
+            name: Receipt(receipt.key, stream, "", receipt.answer) if receipt.stream == stream else receipt
+            for name, receipt in self.receipts.items()
+        }
 
     def _history(self, stream: str) -> Iterator[RecordedEvent]:
         head = self.head(stream)
@@ -211,8 +253,10 @@ class World:
         yield from (RecordedEvent(0, *row) for row in self.changes.events if row[0] == stream)
 
 
-def decide(tickets: Sequence[Ticket[Any]], world: World, now: int, where: str) -> list[Ticket[Any]]:
-    """Decide for each caller in order; what is left to write is in the world's `changes`.
+def decide(
+    tickets: Sequence[Ticket[Any]], world: World, now: int, where: str, apply: Callable[[Changes], None]
+) -> Sequence[Ticket[Any]]:
+    """Decide for each caller in order, and write what they decided.
 
     A rule that raises, or whose write is rejected, has changed nothing, and its caller is to be told so.
 
@@ -221,24 +265,26 @@ def decide(tickets: Sequence[Ticket[Any]], world: World, now: int, where: str) -
         world: What they named, loaded.
         now: When it happens, in microseconds UTC.
         where: The database, for messages.
+        apply: Writes changes, in the transaction that is open.
 
     Returns:
-        Callers who cannot be decided for in this batch, and are to be decided for alone.
+        The callers from the first one on who cannot be decided for before the earlier ones are committed.
 
     Raises:
         KeyboardInterrupt: Whoever leads is to stop; nothing must be committed.
+        Exception: What was decided could not be written; nothing must be committed.
     """
-    alone: list[Ticket[Any]] = []
     unseen: Write[Any] | None = None
-    for ticket in tickets:
+    rest: Sequence[Ticket[Any]] = ()
+    for number, ticket in enumerate(tickets):
         if unseen is not None:
             world.take_in(unseen)
             unseen = None
         try:
             view = world.view(ticket.query, now)
         except NotLoaded:
-            alone.append(ticket)
-            continue
+            rest = tickets[number:]
+            break
         try:
             write = ticket.rule(view, now)
             world.changes.add(world, write, now, where)
@@ -249,7 +295,12 @@ def decide(tickets: Sequence[Ticket[Any]], world: World, now: int, where: str) -
         else:
             ticket.settle(write.answer, None)
             unseen = write
-    return alone
+            if write.forgotten:  # Whoever comes next may store again what is to be deleted.
+                world.take_in(write)
+                world.write_out(apply)
+                unseen = None
+    world.write_out(apply)
+    return rest
 
 
 def _checked_head(world: World, write: StreamWrite, where: str) -> Head | None:
@@ -281,12 +332,3 @@ def _is_free(entry: QueueEntry, now: int) -> bool:
 
 def _answered(receipt: Receipt, answer: bytes) -> Receipt:
     return Receipt(receipt.key, receipt.stream, receipt.fingerprint, answer)
-
-
-def _forget(rows: Changes | World, stream: str) -> None:
-    rows.documents = {name: body for name, body in rows.documents.items() if name[0] != stream}
-    rows.keys = {name: key for name, key in rows.keys.items() if not (key.personal and key.stream == stream)}
-    rows.receipts = {
-        name: Receipt(receipt.key, stream, "", receipt.answer) if receipt.stream == stream else receipt
-        for name, receipt in rows.receipts.items()
-    }

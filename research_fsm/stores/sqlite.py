@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from datetime import timedelta
+from functools import partial
 from typing import Any, Self, TypeVar
 
 from research_fsm.errors import CommitUnknown, InvalidInput, ResearchError, StoreUnavailable
@@ -157,9 +158,9 @@ class SQLiteStore(SQLiteReader):
                 if left < 0:
                     raise busy(self._where, self._wait)
                 self._begin(timedelta(seconds=left))
-                tickets = take()
-                for ticket in self._decided_together(tickets):
-                    self._decide_alone(ticket)
+                waiting = take()
+                while waiting:
+                    waiting = self._decide(waiting)
             finally:
                 try:
                     self._abort()
@@ -181,59 +182,43 @@ class SQLiteStore(SQLiteReader):
         except DRIVER_ERRORS as error:
             raise self._writer.failed(error) from error
 
-    def _decided_together(self, tickets: Sequence[Ticket[Any]]) -> Sequence[Ticket[Any]]:
-        """Commit for callers in the transaction that has begun; return those who have to be decided for alone.
+    def _decide(self, tickets: Sequence[Ticket[Any]]) -> Sequence[Ticket[Any]]:
+        """Decide and commit for callers; return those who are still to be decided for.
 
-        When the database refuses, whose fault it is shows only when each is decided for alone.
+        When the database refuses a batch, whose fault it is shows when each is decided for alone.
         """
-        if len(tickets) == 1:
-            return tickets
-        try:
-            return self._transaction(tickets)
-        except CommitUnknown as error:
-            for ticket in tickets:
-                ticket.settle(None, copy(error))
-                ticket.done = True
-            return ()
-        except ResearchError:
-            return tickets
-
-    def _decide_alone(self, ticket: Ticket[Any]) -> None:
         try:
             if not self._writer.in_transaction:
                 self._begin(self._wait)
-            self._transaction((ticket,))
+            return self._transaction(tickets)
         except ResearchError as error:
-            ticket.settle(None, error)
-            ticket.done = True
             self._abort()
+            if len(tickets) > 1:
+                for ticket in tickets:
+                    self._decide((ticket,))
+            else:
+                _tell(tickets, error)
+            return ()
 
     def _transaction(self, tickets: Sequence[Ticket[Any]]) -> Sequence[Ticket[Any]]:
-        """Load, decide, write and commit; the time is read under the lock. Returns who was left out."""
+        """Load, decide, write and commit; the time is read under the lock. Returns who is still to be decided for."""
         connection, now = self._writer.get(), self._clock()
         try:
             world = load(connection, [ticket.query for ticket in tickets], now, self._writer)
-            left_out = decide(tickets, world, now, self._where)
-            changes = world.changes
-            if not changes.empty:
-                apply(connection, self._where, changes)
+            rest = decide(tickets, world, now, self._where, partial(apply, connection, self._where))
         except DRIVER_ERRORS as error:
-            self._abort()
             raise self._writer.failed(error) from error
-        except ResearchError:
-            self._abort()
-            raise
-        settled = [ticket for ticket in tickets if ticket not in left_out] if left_out else tickets
-        if changes.empty:
+        settled = tickets[: len(tickets) - len(rest)]
+        if world.written:
+            self._end(connection, settled)
+            self._unwiped = self._unwiped or world.forgotten
+            if self._unwiped:
+                self._wipe(connection)
+        else:
             self._abort()  # Costs no flush.
             for ticket in settled:
                 ticket.done = True
-        else:
-            self._end(connection, settled)
-            self._unwiped = self._unwiped or bool(changes.forgotten)
-            if self._unwiped:
-                self._wipe(connection)
-        return left_out
+        return rest
 
     def _end(self, connection: sqlite3.Connection, tickets: Sequence[Ticket[Any]]) -> None:
         """Commit. From then on nothing takes an answer back, an interrupt in the very next moment included."""
@@ -243,7 +228,12 @@ class SQLiteStore(SQLiteReader):
                 ticket.done = True
         except DRIVER_ERRORS as error:
             self._writer.failed(error)
-            raise commit_failure(error, self._where, self._wait) from error
+            failure = commit_failure(error, self._where, self._wait)
+            if not isinstance(failure, CommitUnknown):
+                raise failure from error
+            failure.__cause__ = error
+            _tell(tickets, failure)
+            self._abort()
         except BaseException:
             if not connection.in_transaction:
                 for ticket in tickets:
@@ -312,6 +302,15 @@ class SQLiteStore(SQLiteReader):
             yield channel
         finally:
             channel.close(_OVER)
+
+
+def _tell(tickets: Sequence[Ticket[Any]], error: ResearchError) -> None:
+    """Let each caller have an error of its own: one that is raised in several threads would mix their traces."""
+    for ticket in tickets:
+        own = copy(error)
+        own.__cause__ = error.__cause__
+        ticket.settle(None, own)
+        ticket.done = True
 
 
 def _resolved(path: str | os.PathLike[str]) -> str:

@@ -212,27 +212,14 @@ def _load_documents(connection: sqlite3.Connection, world: World, queries: Seque
     streams_by_names: dict[tuple[str, ...], dict[str, None]] = {}
     for query in queries:
         if query.documents:
-            named = streams_by_names.setdefault(query.documents, {})
-            named.update(dict.fromkeys(_streams_of(world, query)))
+            entries = world.entries.values() if query.next_entry or query.entry is not None else ()
+            found = (stream for stream in world.streams(query, entries) if stream in world.heads)
+            streams_by_names.setdefault(query.documents, {}).update(dict.fromkeys(found))
     for names, streams in streams_by_names.items():
         wanted = _padded(names)
         rows = _named(connection, partial(_documents_in, names=len(wanted)), tuple(streams), wanted)
         world.documents.update(((stream, name), body) for stream, name, body in rows)
-
-
-def _streams_of(world: World, query: Query) -> Iterator[str]:
-    """Yield the streams that a query names in any way and that exist, each with the one it links to."""
-    named = [*query.streams]
-    named += [world.keys[name].stream for name in query.keys if name in world.keys]
-    named += [world.receipts[name].stream for name in query.receipts if name in world.receipts]
-    if query.next_entry or query.entry is not None:
-        named += [entry.stream for entry in world.entries.values()]
-    for stream in named:
-        head = world.heads.get(stream)
-        if head is not None:
-            yield stream
-            if head.link in world.heads:
-                yield head.link
+        world.documented.update((stream, names) for stream in streams)
 
 
 def _history(channel: Channel, stream: str, after: int, until: int) -> Iterator[RecordedEvent]:

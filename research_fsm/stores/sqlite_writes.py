@@ -4,10 +4,8 @@ Floor 5. Imports what a store may import. It never begins, commits or aborts a t
 """
 
 import sqlite3
-from collections.abc import Collection
 
 from research_fsm.errors import WriteRejected
-from research_fsm.storage import UniqueKey
 from research_fsm.stores.batch import Changes, taken
 
 __all__ = ["apply"]
@@ -72,23 +70,22 @@ def apply(connection: sqlite3.Connection, where: str, changes: Changes) -> None:
         WriteRejected: A stream is at another version, or a unique key or a receipt is there already.
         sqlite3.Error: It could not be written. After any error the transaction must be aborted.
     """
-    if changes.earlier_keys:
-        _take_keys(connection, where, changes.earlier_keys.values())
-    for stream in changes.forgotten:
-        for statement in _FORGOTTEN:
-            connection.execute(statement, (stream,))
     if changes.heads:
         _append(connection, where, changes)
     if changes.keys:
-        _take_keys(connection, where, changes.keys.values())
+        keys = [(key.key, key.stream, key.value.decode(), key.personal) for key in changes.keys.values()]
+        try:
+            connection.executemany(_KEY, keys)
+        except sqlite3.IntegrityError as error:
+            raise taken(where, changes.keys.values()) from error
+    if changes.settled:
+        connection.executemany(_SETTLED, [(answer.decode(), key) for key, answer in changes.settled.items()])
     if changes.receipts:
         receipts = [(row.key, row.stream, row.fingerprint, row.answer.decode()) for row in changes.receipts.values()]
         try:
             connection.executemany(_RECEIPT, receipts)
         except sqlite3.IntegrityError as error:
             raise WriteRejected(where, f"there is a receipt {' or '.join(changes.receipts)} already") from error
-    if changes.settled:
-        connection.executemany(_SETTLED, [(answer.decode(), key) for key, answer in changes.settled.items()])
     if changes.documents:
         connection.executemany(
             _DOCUMENT, [(stream, name, _text(body)) for (stream, name), body in changes.documents.items()]
@@ -107,6 +104,9 @@ def apply(connection: sqlite3.Connection, where: str, changes: Changes) -> None:
                 for row in changes.tokens.values()
             ],
         )
+    for stream in changes.forgotten:
+        for statement in _FORGOTTEN:
+            connection.execute(statement, (stream,))
 
 
 def _append(connection: sqlite3.Connection, where: str, changes: Changes) -> None:
@@ -132,13 +132,6 @@ def _append(connection: sqlite3.Connection, where: str, changes: Changes) -> Non
         connection.executemany(_NEW_HEAD, new)
     if moved and connection.executemany(_HEAD, moved).rowcount != len(moved):
         raise WriteRejected(where, "a head moved inside the transaction, which only a changed file can do")
-
-
-def _take_keys(connection: sqlite3.Connection, where: str, keys: Collection[UniqueKey]) -> None:
-    try:
-        connection.executemany(_KEY, [(key.key, key.stream, key.value.decode(), key.personal) for key in keys])
-    except sqlite3.IntegrityError as error:
-        raise taken(where, keys) from error
 
 
 def _text(body: bytes) -> str | bytes:
