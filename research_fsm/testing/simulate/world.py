@@ -74,7 +74,6 @@ class World:
     Args:
         setting: How it is.
         make_store: Makes an empty store that tells the time by a clock, in microseconds UTC.
-        acknowledged: Called whenever a commit was acknowledged.
 
     Attributes:
         now: The true time, in microseconds UTC.
@@ -84,17 +83,12 @@ class World:
         tell: Is told what happens, in words, if somebody wants to know.
     """
 
-    def __init__(
-        self,
-        setting: Setting,
-        make_store: Callable[[Callable[[], int]], Store],
-        acknowledged: Callable[[], None] | None = None,
-    ) -> None:
+    def __init__(self, setting: Setting, make_store: Callable[[Callable[[], int]], Store]) -> None:
         self.setting, self.policy = setting, setting.policy
         self.now = self._local = _BEGINNING
         names = [f"s{number}" for number in range(1, setting.servers + 1)]
         self.servers = {name: Server(name, setting.sends(name)) for name in names}
-        self.disk = Disk(make_store(lambda: self._local), acknowledged)
+        self.disk = Disk(make_store(lambda: self._local))
         key_ttl = f"{setting.key_ttl}s" if setting.key_ttl else None
         self.network = Network(lambda: self.now, key_ttl, setting.queue_ttl or None)
         self.watch = Watch(self.disk)
