@@ -182,6 +182,11 @@ class ScriptedDispatcher:
         self._retry_at = retry_at
         self._lock = threading.Lock()
 
+    def script(self, *replies: Reply) -> None:
+        """Say how the next requests go, one each, behind what was said before."""
+        with self._lock:
+            self._script += replies
+
     def dispatch(self, request: DispatchRequest) -> AttemptOutcome:
         """Answer as the script says.
 
