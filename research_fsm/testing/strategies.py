@@ -1,4 +1,4 @@
-"""Hypothesis strategies: every command, policies, profiles, and logs that are legal by construction.
+"""Hypothesis strategies for every public type: values, commands, and logs and states that are legal by construction.
 
 Floor 6. Needs Hypothesis, from the extra ``research-fsm[testing]``. Nothing is registered by importing this: call
 `register` once, in a ``conftest.py``, and ``st.from_type(Policy)`` finds what is here.
@@ -15,27 +15,37 @@ from hypothesis import strategies as st
 
 from research_fsm import codec, transactions
 from research_fsm import commands as c
+from research_fsm.account import Account
 from research_fsm.events import AttemptResult, FailReason, PersonKind, StaleReason
-from research_fsm.outcomes import Json
+from research_fsm.person import Outcome, Person, Run
 from research_fsm.policy import Policy
 from research_fsm.profile import Profile
+from research_fsm.requests import AttemptOutcome, DispatchRequest
 from research_fsm.storage import Query, RecordedEvent
 from research_fsm.stores.memory import MemoryStore
 from research_fsm.testing.clock import ManualClock
 from research_fsm.testing.steps import Command, transaction_of
+from research_fsm.testing.strategies_texts import documents, json_values, names, profiles, uuids
+from research_fsm.testing.strategies_values import VALUES, moments, value
 
 __all__ = [
+    "accounts",
+    "attempt_outcomes",
+    "by_type",
     "commands",
     "documents",
     "histories",
     "json_values",
+    "moments",
     "names",
+    "people",
     "policies",
     "profiles",
     "register",
     "request_keys",
     "sightings",
     "uuids",
+    "value",
 ]
 
 _LARGEST = 2**53
@@ -43,40 +53,7 @@ _HIGHEST_RUN_NO = 2**31
 _OWNERS = ("a", "a:b")
 
 
-# --- values ------------------------------------------------------------------------------------------------------
-
-
-def names() -> st.SearchStrategy[str]:
-    """Opaque ids: owners, external ids, grant ids, actors. Printable text of 1 to 255 characters, of any script."""
-    printable = st.characters(codec="utf-8").filter(str.isprintable)
-    return st.text(printable, min_size=1, max_size=40)
-
-
-def uuids() -> st.SearchStrategy[str]:
-    """The ids of people and runs."""
-    return st.uuids().map(str)
-
-
-def json_values() -> st.SearchStrategy[Json]:
-    """Plain JSON data as callers may send it."""
-    leaves = st.none() | st.booleans() | st.integers(-_LARGEST, _LARGEST) | st.text(st.characters(codec="utf-8"))
-    keys = st.text(st.characters(codec="utf-8"), max_size=8)
-    return st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(keys, inner), max_leaves=8)
-
-
-def documents() -> st.SearchStrategy[bytes]:
-    """Canonical JSON as commands carry it."""
-    return json_values().map(lambda value: codec.canonical("document", value))
-
-
-def profiles() -> st.SearchStrategy[Profile]:
-    """People as callers know them: by LinkedIn URL, or by name and company, with whatever else is known."""
-    text = names().filter(lambda value: bool(value.strip()))
-    slugs = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_.~éß", min_size=1, max_size=20)
-    urls = slugs.map(lambda slug: f"https://www.linkedin.com/in/{slug}")
-    more = {name: st.none() | text for name in ("role", "company_domain", "photo_url")}
-    by_name = st.builds(Profile, linkedin_url=st.none() | urls, first_name=text, last_name=text, company=text, **more)
-    return st.builds(Profile, linkedin_url=urls, **more) | by_name
+# --- settings and commands ---------------------------------------------------------------------------------------
 
 
 def policies() -> st.SearchStrategy[Policy]:
@@ -100,9 +77,6 @@ def policies() -> st.SearchStrategy[Policy]:
     )
 
 
-# --- commands ----------------------------------------------------------------------------------------------------
-
-
 def request_keys() -> st.SearchStrategy[c.RequestKey]:
     """A caller's keys."""
     return st.builds(c.RequestKey.of, st.none() | names(), names(), names())
@@ -113,6 +87,17 @@ def sightings() -> st.SearchStrategy[c.Sighting]:
     return st.builds(
         c.Sighting, external_id=names(), state=st.sampled_from(c.SightingState), report=st.none() | documents()
     )
+
+
+def attempt_outcomes() -> st.SearchStrategy[AttemptOutcome]:
+    """What an attempt may have come to."""
+
+    def build(result: AttemptResult, external_id: str, **rest: Any) -> AttemptOutcome:  # noqa: ANN401  # By field.
+        accepted = external_id if result is AttemptResult.ACCEPTED else None
+        return AttemptOutcome(result=result, external_id=accepted, **rest)
+
+    reasons = st.sampled_from(("", "http_422", "timeout"))
+    return st.builds(build, st.sampled_from(AttemptResult), names(), reason=reasons, retry_at=st.none() | moments())
 
 
 def _named_run() -> dict[str, st.SearchStrategy[Any]]:
@@ -202,14 +187,28 @@ def commands() -> st.SearchStrategy[Command]:
     return st.one_of([make() for make in _COMMANDS.values()])
 
 
+def by_type() -> dict[type[Any], st.SearchStrategy[Any]]:
+    """Return a strategy for each public type."""
+    return {
+        **{plain: value(plain) for plain in VALUES},
+        **{command: make() for command, make in _COMMANDS.items()},
+        c.RequestKey: request_keys(),
+        c.Sighting: sightings(),
+        Policy: policies(),
+        Profile: profiles(),
+        AttemptOutcome: attempt_outcomes(),
+        DispatchRequest: value(DispatchRequest),
+        Person: people(),
+        Run: people().map(lambda person: person.run).filter(lambda run: run is not None),
+        Outcome: people().map(lambda person: person.outcome).filter(lambda outcome: outcome is not None),
+        Account: accounts(),
+    }
+
+
 def register() -> None:
     """Tell Hypothesis which strategy stands for each public type."""
-    for command, make in _COMMANDS.items():
-        st.register_type_strategy(command, make())
-    st.register_type_strategy(c.RequestKey, request_keys())
-    st.register_type_strategy(c.Sighting, sightings())
-    st.register_type_strategy(Policy, policies())
-    st.register_type_strategy(Profile, profiles())
+    for public, strategy in by_type().items():
+        st.register_type_strategy(public, strategy)
 
 
 # --- histories ---------------------------------------------------------------------------------------------------
@@ -245,6 +244,27 @@ def histories(draw: st.DrawFn, *, policy: Policy | None = None, most: int = 40) 
         command = _drawn(draw, draw(st.sampled_from(people)), _runs_in(store, people), next(ids))
         store.transact(*transaction_of(command, settings))
     return tuple(store.events())
+
+
+def people(*, policy: Policy | None = None, most: int = 40) -> st.SearchStrategy[Person]:
+    """People in every state that a history leads to; see `histories`."""
+
+    def folded(history: tuple[RecordedEvent, ...]) -> Person:
+        stream = history[0].stream
+        person_id = transactions.person_id_of(stream)
+        return codec.fold_person(person_id, (event for event in history if event.stream == stream))
+
+    return histories(policy=policy, most=most).map(folded)
+
+
+def accounts(*, policy: Policy | None = None, most: int = 40) -> st.SearchStrategy[Account]:
+    """Accounts in every state that a history leads to; see `histories`."""
+
+    def folded(history: tuple[RecordedEvent, ...]) -> Account:
+        stream = next(event.stream for event in history if event.stream.startswith("account:"))
+        return codec.fold_account(event for event in history if event.stream == stream)
+
+    return histories(policy=policy, most=most).map(folded)
 
 
 def _runs_in(store: MemoryStore, people: Sequence[str]) -> list[_Known]:
