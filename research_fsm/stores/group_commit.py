@@ -234,9 +234,10 @@ class GroupCommit:
         """Hand over the lead and tell everybody what came of their requests. Doing it again changes nothing."""
         with self._mutex:
             ticket.gone = True
-            if not ticket.done and ticket in self._line:
+            leads = self._leader is ticket
+            if (leads or not ticket.done) and ticket in self._line:
                 self._line.remove(ticket)
-            if self._leader is ticket:
+            if leads:
                 self._leading_thread = None
                 self._put_back(ticket.batch)
                 if self._line:
