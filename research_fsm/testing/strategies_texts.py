@@ -40,7 +40,9 @@ def documents() -> st.SearchStrategy[bytes]:
 def profiles() -> st.SearchStrategy[Profile]:
     """People as callers know them: by LinkedIn URL, or by name and company, with whatever else is known."""
     text = names().filter(lambda value: bool(value.strip()))
-    slugs = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_.~éß", min_size=1, max_size=20)
+    slugs = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_.~éß", min_size=1, max_size=20).filter(
+        lambda slug: slug.strip(".")  # A path of dots leads elsewhere.
+    )
     urls = slugs.map(lambda slug: f"https://www.linkedin.com/in/{slug}")
     more = {name: st.none() | text for name in ("role", "company_domain", "photo_url")}
     by_name = st.builds(Profile, linkedin_url=st.none() | urls, first_name=text, last_name=text, company=text, **more)

@@ -1,8 +1,8 @@
 """Hypothesis strategies for plain values, field by field: events, answers, rows; a part of `strategies`.
 
 Floor 6. Needs Hypothesis, from the extra ``research-fsm[testing]``. A field's name says what it holds, its type the
-rest; what a field may not hold by itself, a whole value does not hold either. That a value can be made does not say that any
-history leads to it: states and logs of people are drawn from histories, in `strategies`.
+rest. That a value can be made does not say that any history leads to it: states and logs of people are drawn from
+histories, in `strategies`.
 """
 
 from collections.abc import Mapping
