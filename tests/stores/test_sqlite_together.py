@@ -244,7 +244,7 @@ def test_a_process_that_is_killed_or_stopped_keeps_nobody_for_ever(path: Path, e
         said.read(1)
         os.kill(child.pid, end_signal)
         with SQLiteStore(path, busy_timeout=SHORT) as store:
-            outcomes = set()
+            outcomes: set[type] = set()
             for _ in range(3):
                 try:
                     outcomes.add(type(store.transact(*appending("b", "parent"))))
