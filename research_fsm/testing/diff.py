@@ -185,7 +185,7 @@ def _fields(one: _Fact, other: _Fact) -> Iterable[tuple[str, Json, Json]]:
 
 
 def _shown(value: Json) -> str:
-    return str(value) if isinstance(value, str) else codec.encode(value).decode()
+    return value if isinstance(value, str) and value else codec.encode(value).decode()
 
 
 def _cut(words: Sequence[str]) -> Sequence[str]:

@@ -64,7 +64,7 @@ def test_a_law_that_does_not_hold_ends_with_1_and_its_story(monkeypatch: pytest.
     make("balance not checked", monkeypatch)
     result = call("--seeds", "50")
     assert result.exit_code == 1
-    for words in ("a law does not hold: seed ", "WRONG     3: -1 credits", "As a test:", "def test_3_"):
+    for words in ("a law does not hold: seed ", "WRONG     3: -1 credits", "As a test:", "def test_law_3_seed_"):
         assert words in result.stdout
     result = call("--seeds", "50", "--json")
     assert result.exit_code == 1

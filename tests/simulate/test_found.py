@@ -69,7 +69,7 @@ def test_a_timeout_that_is_taken_for_a_refusal_makes_a_short_story(monkeypatch: 
     assert len(small.schedule) <= 16
     assert told == sorted(told, reverse=True)
     text = story(small)
-    for words in ("grant acme", "sends the request to the engine, and: ", "WRONG     X2: ", "def test_x2_"):
+    for words in ("grant acme", "sends the request to the engine, and: ", "WRONG     X2: ", "def test_law_x2_seed_"):
         assert words in text
     assert "00000000-0000" not in text.partition("As a test")[0]
 

@@ -5,6 +5,7 @@ leaving one out does not change what the others mean, and plain delta debugging 
 replays.
 """
 
+import re
 from collections.abc import Callable, Iterator
 
 from research_fsm.stores.memory import MemoryStore
@@ -14,6 +15,7 @@ from research_fsm.testing.simulate.words import Step
 __all__ = ["shrink"]
 
 _SIMPLER = ("servers=1", "cost=1", "ages=0", "key_ttl=0", "queue_ttl=0", "clocks=0", "attempts=3", "kind=outside")
+_SERVER = re.compile(r"^s\d+$")
 _MOST_REPLAYS = 4_000
 
 
@@ -35,7 +37,7 @@ def shrink(
         return outcome
     smaller = _Smaller(outcome, make_store, told)
     try:
-        while smaller.lines() | smaller.words():
+        while smaller.lines() | smaller.servers() | smaller.words():
             pass
     except _Budget:
         return smaller.best
@@ -59,6 +61,17 @@ class _Smaller:
                 place = min(place, len(self.best.schedule)) - size
             size //= 2
         return len(self.best.schedule) < before
+
+    def servers(self) -> bool:
+        """Let one server do everything; tell whether it could."""
+        first, *rest = (tuple(_SERVER.sub("s1", word) for word in step) for step in self.best.schedule)
+        for kind in ("outside", "inside"):
+            alone = tuple(f"kind={kind}" if word.startswith("kind=") else word for word in first)
+            alone = tuple("servers=1" if word.startswith("servers=") else word for word in alone)
+            schedule = (alone, *rest)
+            if schedule != self.best.schedule and self._try(schedule):
+                return True
+        return False
 
     def words(self) -> bool:
         """Say less in the lines that are left; tell whether any could be simpler."""

@@ -47,7 +47,8 @@ def story(outcome: Outcome, make_store: MakeStore = MemoryStore) -> str:
 
 def as_test(outcome: Outcome) -> str:
     """Return a test that fails as long as the law does not hold."""
-    name = re.sub(r"\W+", "_", f"{outcome.law} {'' if outcome.seed is None else outcome.seed}".strip().lower())
+    seed = "" if outcome.seed is None else f"_seed_{outcome.seed}"
+    name = re.sub(r"\W+", "_", f"law_{outcome.law.lower() or 'none'}{seed}")
     schedule = "\n".join(f"        {line}" for line in lines(outcome.schedule).splitlines())
     says = _named(outcome.wrong[0]).replace("\\", "").replace('"', "'")[:90] if outcome.wrong else "Every law holds"
     return (
