@@ -135,7 +135,7 @@ class Dice:
         return self._of(list(world.servers))
 
     def _owned(self) -> tuple[str, ...]:
-        return (f"as={self._of(_OWNERS)}",) if self._chance(0.15) else ()
+        return (f"as={self._of(_OWNERS)}",) if self._chance(0.1) else ()
 
     def _person(self, world: World, *phases: Phase) -> str | None:
         """Choose somebody who is in one of these phases; now and then anybody."""
@@ -169,6 +169,9 @@ class Dice:
         person = self._person(world, Phase.IDLE, Phase.FAILED)
         if person is None:
             return None
+        owner = world.watch.person(person_id_of(person)).owner
+        if owner and world.watch.account(owner).available < world.setting.cost and self._chance(0.7):
+            return ("grant", self._name("c"), self._server(world), owner, f"g{self._names}", self._of(("1", "9")))
         return ("start", self._name("c"), self._server(world), person, *self._owned(), *key, *joined)
 
     def _create(self, world: World) -> Step:
@@ -197,11 +200,12 @@ class Dice:
         return ("recover", self._name("r"), self._server(world))
 
     def _take(self, world: World) -> Step | None:
-        waiting = any(transactions.waits(person) for person in world.watch.people.values())
-        if not waiting and not self._chance(0.1):
+        waiting = [person for person in world.watch.people.values() if transactions.waits(person)]
+        fresh = any(person.phase is Phase.QUEUED for person in waiting)
+        if not fresh and not self._chance(0.3 if waiting else 0.03):
             return None
         plan = "complete" if self._chance(0.5) else self._of(QUEUE_PLANS)
-        return ("take", self._name("w"), self._server(world), plan, self._of(("0", "0", "0", "2", "9")))
+        return ("take", self._name("w"), self._server(world), plan, self._of(("0", "0", "0", "0", "1", "9")))
 
     # --- the engine ---
 

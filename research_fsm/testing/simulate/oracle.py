@@ -13,7 +13,7 @@ from research_fsm import transactions
 from research_fsm.events import RunStarted
 from research_fsm.lifecycle import Phase
 from research_fsm.policy import Policy
-from research_fsm.storage import Query, Reader
+from research_fsm.storage import Query, QueueEntry, Reader
 from research_fsm.testing import oracle
 from research_fsm.testing.simulate.watch import Happened, Watch
 from research_fsm.testing.steps import Command, Moment, Step
@@ -57,6 +57,7 @@ class Oracle:
         self.whose: dict[str, str] = {}
         """The person of each run."""
         self._reader, self._watch, self._policy = reader, watch, policy
+        self._beside: dict[str, tuple[QueueEntry | None, int | None]] = {}
 
     def before(self, command: Command | None, now: int) -> Before | None:
         """Return what stands in the store before a command; None if the oracle knows nothing of it."""
@@ -67,7 +68,8 @@ class Oracle:
         return Before(command, person_id, owner, self._moment(person_id, owner), now, self._known(command))
 
     def learn(self, happened: Happened) -> None:
-        """Remember whose run it is."""
+        """Remember whose run it is, and that something has changed."""
+        self._beside.pop(happened.person.person_id, None)
         if isinstance(happened.event, RunStarted):
             self.whose[happened.event.run_id] = happened.person.person_id
 
@@ -78,6 +80,7 @@ class Oracle:
             if self._watch.recorded:
                 yield "8: a request that was answered before appended something"
             return
+        self._beside.pop(before.person_id, None)
         after, events = self._moment(before.person_id, before.owner), tuple(one.event for one in happened)
         erased = before.moment.person.phase is Phase.ERASED
         salt = b"" if erased else _SALT
@@ -85,13 +88,25 @@ class Oracle:
             Step(before.command, before.now, self._policy, before.moment, after, answer, events, salt)
         )
 
+    def forget(self) -> None:
+        """Look again at what stands in the store: somebody wrote to it of whom the oracle was not told."""
+        self._beside.clear()
+
     def _moment(self, person_id: str, owner: str) -> Moment:
-        person = self._watch.person(person_id)
-        run = person.run
-        stream = transactions.person_stream(person_id)
-        view = self._reader.read(Query(streams=(stream,), entry=None if run is None else run.run_id))
-        head = view.heads.get(stream)
-        return Moment(person, self._watch.account(owner), view.entry, None if head is None else head.due)
+        entry, due = self._beside.get(person_id) or self._look(person_id)
+        return Moment(self._watch.person(person_id), self._watch.account(owner), entry, due)
+
+    def _look(self, person_id: str) -> tuple[QueueEntry | None, int | None]:
+        """Return the person's entry in the embedded queue, and when recovery looks next; reads no more than it must."""
+        run, stream = self._watch.person(person_id).run, transactions.person_stream(person_id)
+        if person_id in self._watch.dues and (run is None or not run.inside):
+            found: tuple[QueueEntry | None, int | None] = (None, self._watch.dues[person_id])
+        else:
+            view = self._reader.read(Query(streams=(stream,), entry=None if run is None else run.run_id))
+            head = view.heads.get(stream)
+            found = (view.entry, None if head is None else head.due)
+        self._beside[person_id] = found
+        return found
 
     def _known(self, command: Command) -> bool:
         """Tell whether a start carries a request key that was answered before."""

@@ -87,6 +87,7 @@ def _recover(world: World, *, silent: bool) -> None:
     queue = Runs(world.disk, policy=world.policy) if world.setting.kind != "outside" else None
     for _ in range(_MOST_PASSES):
         world.disk_at("s1")
+        world.oracle.forget()
         world.hold_to([f"6: nobody could look at {who}: {error}" for who, error in runs.recover().errors])
         if queue is not None:
             _work_off(world, queue)

@@ -60,6 +60,7 @@ class Watch:
         recount: Runs and credits, counted again.
         recorded: The events of the last step.
         happened: The same events of people, with the states that they found.
+        dues: When recovery looks next at the people of the last step.
         position: How far the log was followed.
         count: How many events there are.
     """
@@ -70,6 +71,7 @@ class Watch:
         self.recount = Recount()
         self.recorded: list[RecordedEvent] = []
         self.happened: list[Happened] = []
+        self.dues: dict[str, int | None] = {}
         self.position = 0
         self.count = 0
         self._store = store
@@ -85,7 +87,7 @@ class Watch:
     def follow(self) -> list[str]:
         """Look at what was recorded since the last time, and return what is wrong with it."""
         self.recorded = list(self._store.events(after=self.position))
-        self.happened = []
+        self.happened, self.dues = [], {}
         if not self.recorded:
             return []
         self.position = self.recorded[-1].position
@@ -126,11 +128,12 @@ class Watch:
             return
         name = stream.partition(":")[2]
         if not stream.startswith(_PERSON):
-            if codec.decode_account(head) != self.accounts[name]:
+            if head.state != codec.encode(self.accounts[name]):
                 yield f"7: the head says {codec.decode_account(head)}, the events {self.accounts[name]}"
             return
         person = self.people[name]
-        if codec.decode_person(head) != person:
+        self.dues[name] = head.due
+        if head.state != codec.encode(person):
             yield f"7: the head says {codec.decode_person(head)}, the events {person}"
         if head.tag != str(person.phase):
             yield f"7: the head is tagged {head.tag} while {person.phase}"

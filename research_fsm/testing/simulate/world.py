@@ -99,7 +99,7 @@ class World:
         self.people: list[str] = []
         self.copies: dict[str, Command] = {}
         self.tell: Callable[[str], None] | None = None
-        self._oracle = Oracle(self.disk, self.watch, self.policy)
+        self.oracle = Oracle(self.disk, self.watch, self.policy)
         self._hit: dict[str, str] = {}
 
     def close(self) -> None:
@@ -234,7 +234,7 @@ class World:
         self._went_wrong(actor, fate)
         actor.command = command = transcript.next_command(actor)
         disk = self.disk_at(server)
-        before = self._oracle.before(command, self._local)
+        before = self.oracle.before(command, self._local)
         self.witness.is_reported(command)
         disk.fate = Fate(fate) if fate in STORE_FATES else Fate.DONE
         try:
@@ -261,7 +261,7 @@ class World:
     def _check(self, before: Before | None, answer: object) -> None:
         """Ask every law about a transaction that was committed."""
         self.follow()
-        wrong = [] if before is None else list(self._oracle.broken(before, answer))
+        wrong = [] if before is None else list(self.oracle.broken(before, answer))
         wrong += self.witness.told_callback(answer, before and before.command)
         self.hold_to(wrong)
 
@@ -275,7 +275,7 @@ class World:
         for happened in self.watch.happened:
             wrong += self.witness.saw(happened)
             transcript.cover(self.coverage, happened, self._hit)
-            self._oracle.learn(happened)
+            self.oracle.learn(happened)
         if self.tell is not None:
             transcript.tell(self.tell, self.watch.recorded)
         self.hold_to(wrong)
