@@ -77,7 +77,8 @@ def recover(person_id: str, policy: Policy, *, sends: bool) -> Flow[Recovered]:
         policy: The settings.
         sends: Whether there is an outside dispatcher here, so that an attempt may be armed.
     """
-    view = yield from requests.read(Query(streams=(transactions.person_stream(person_id),)))
+    query = Query(streams=(transactions.person_stream(person_id),))
+    view = yield from requests.read(lambda reader: reader.read(query))
     person = transactions.person_in(view, person_id)
     run = person.run
     if person.phase is Phase.COMPLETE:

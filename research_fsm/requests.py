@@ -5,7 +5,7 @@ blocking callers, awaiting callers, and a test that stops at every yield. No tra
 """
 
 import re
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, Generic, Protocol, TypeVar
 
 from attrs import Attribute, field, frozen
@@ -13,9 +13,10 @@ from attrs import Attribute, field, frozen
 from research_fsm.commands import Sighting, checked_id, checked_member
 from research_fsm.errors import InvalidInput
 from research_fsm.events import AttemptResult, PersonKind
-from research_fsm.storage import Query, Rule, View
+from research_fsm.storage import Query, Reader, Rule
 
 __all__ = [
+    "AsyncDispatcher",
     "AttemptOutcome",
     "Cancel",
     "Dispatch",
@@ -126,6 +127,22 @@ class Dispatcher(Protocol):
         ...
 
 
+class AsyncDispatcher(Protocol):
+    """The same for callers who await."""
+
+    async def dispatch(self, request: DispatchRequest) -> AttemptOutcome:
+        """Send one request; no retry underneath."""
+        ...
+
+    async def look(self, request: DispatchRequest, external_ids: tuple[str, ...]) -> tuple[Sighting, ...]:
+        """Return the engine's runs of this request: positive evidence only, an empty tuple proves nothing."""
+        ...
+
+    async def cancel(self, external_id: str) -> None:
+        """Ask the engine to stop one of its runs, if it can."""
+        ...
+
+
 @frozen
 class Transact(Generic[A]):
     """Decide and write in one transaction; answered with the rule's answer."""
@@ -135,10 +152,10 @@ class Transact(Generic[A]):
 
 
 @frozen
-class Read:
-    """Look at the store; answered with a `View`."""
+class Read(Generic[A]):
+    """Look at the store; answered with what the look found."""
 
-    query: Query
+    look: Callable[[Reader], A]
 
 
 @frozen
@@ -163,7 +180,7 @@ class Cancel:
     external_id: str
 
 
-Request = Transact[Any] | Read | Dispatch | Look | Cancel
+Request = Transact[Any] | Read[Any] | Dispatch | Look | Cancel
 Flow = Generator[Request, Any, A]
 
 
@@ -173,10 +190,10 @@ def transact(query: Query, rule: Rule[A]) -> Flow[A]:
     return answer
 
 
-def read(query: Query) -> Flow[View]:
+def read(look: Callable[[Reader], A]) -> Flow[A]:
     """Yield a `Read`."""
-    view: View = yield Read(query)
-    return view
+    found: A = yield Read(look)
+    return found
 
 
 def dispatch(request: DispatchRequest) -> Flow[AttemptOutcome]:

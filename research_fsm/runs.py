@@ -1,36 +1,18 @@
 """What an embedder calls: one object, one line per method, over the pure flows and whichever store and dispatcher.
 
-Floor 6. No rule lives here. A method returns the domain's answer as a value; call ``.accepted()`` on it to have a
-refusal raised instead. Times are integer microseconds since 1970-01-01 UTC.
+Floor 7. No rule lives here. A method returns the domain's answer as a value; call ``.accepted()`` on it to have a
+refusal raised instead. Times are integer microseconds since 1970-01-01 UTC. `async_runs` has the same doors for
+callers who await.
 """
 
-import secrets
 from collections.abc import Callable
 from typing import TypeVar
 from uuid import uuid4
 
-from attrs import frozen
-
-from research_fsm import codec, driver, flows, reads, requests, transactions
-from research_fsm.commands import (
-    AddPerson,
-    ArmAttempt,
-    ClaimRun,
-    CompleteRun,
-    ErasePerson,
-    FailRun,
-    GrantCredits,
-    MarkStale,
-    RenewLease,
-    RequestKey,
-    RevokeCredits,
-    StartRun,
-    TakeEntry,
-    checked_uuid,
-)
+from research_fsm import driver
+from research_fsm.doors import Doors, RecoveryPass
 from research_fsm.errors import InvalidInput
 from research_fsm.events import FailReason, PersonKind
-from research_fsm.lifecycle import RUNNING, Phase
 from research_fsm.outcomes import (
     AddAnswer,
     CallbackAnswer,
@@ -49,32 +31,21 @@ from research_fsm.outcomes import (
     StartAnswer,
     TakeAnswer,
 )
-from research_fsm.policy import Policy, micros
+from research_fsm.policy import Policy
 from research_fsm.profile import Profile
 from research_fsm.reads import Balance, PeoplePage, PersonDetails, ReportDetails
-from research_fsm.requests import Dispatcher
-from research_fsm.storage import Head, Query, RecordedEvent, Rule, Store
+from research_fsm.requests import Dispatcher, Flow
+from research_fsm.storage import RecordedEvent, Store
 from research_fsm.tokens import AccessTokens
 
-__all__ = ["RecoveryPass", "Runs"]
+__all__ = ["RecoveryPass", "Runs", "new_uuid"]
 
 A = TypeVar("A")
 
-_RUNNING = tuple(map(str, RUNNING))
-_COMPLETE = (str(Phase.COMPLETE),)
 
-
-@frozen
-class RecoveryPass:
-    """What one recovery pass came to.
-
-    Args:
-        recovered: What was done about each person that was looked at.
-        errors: People who could not be looked at, with what was raised; the others were not kept waiting.
-    """
-
-    recovered: tuple[Recovered, ...]
-    errors: tuple[tuple[str, Exception], ...]
+def new_uuid() -> str:
+    """Return a fresh UUID."""
+    return str(uuid4())
 
 
 class Runs:
@@ -95,14 +66,34 @@ class Runs:
         dispatcher: Dispatcher | None = None,
         *,
         policy: Policy | None = None,
-        new_id: Callable[[], str] = lambda: str(uuid4()),
+        new_id: Callable[[], str] = new_uuid,
     ) -> None:
         self.store = store
+        self.dispatcher = dispatcher
         self.policy = policy or Policy()
+        self.new_id = new_id
         self.tokens = AccessTokens(store)
-        self._dispatcher = dispatcher
-        self._new_id = new_id
-        self._looked: dict[tuple[str, ...], tuple[int, str] | None] = {}
+        self._doors = Doors(self.policy, new_id, inside=dispatcher is None)
+
+    def joined(self, connection: object) -> "Runs":
+        """Return the same doors inside a transaction of the host's: its rows and our events commit or abort together.
+
+        A start with an outside engine sends nothing then: call `dispatch` with its run_id, on this object, once the
+        host has committed. Recovery sends it if that call never comes. Erasing and recovering are no part of a host's
+        transaction.
+
+        Args:
+            connection: The host's connection to the store's database; see the store's own ``joined`` for the kinds.
+
+        Raises:
+            InvalidInput: The store has no transaction of a host's to join, or the connection is of no known kind.
+        """
+        join = getattr(self.store, "joined", None)
+        if join is None:
+            raise InvalidInput("store", f"{type(self.store).__name__} cannot join a transaction of the host's")
+        inside = Runs(join(connection), self.dispatcher, policy=self.policy, new_id=self.new_id)
+        inside._doors.joined = True
+        return inside
 
     # --- credits ---
 
@@ -121,9 +112,7 @@ class Runs:
         Raises:
             InvalidInput: A value is malformed.
         """
-        grant_id = grant_id if grant_id is not None else self._new_id()
-        command = GrantCredits(owner=owner, grant_id=grant_id, amount=amount, actor=actor)
-        return self._transact(transactions.grant(command))
+        return self._drive(self._doors.grant(owner, amount, grant_id=grant_id, actor=actor))
 
     def revoke(self, owner: str, grant_id: str, *, actor: str | None = None) -> RevokeAnswer:
         """Take a grant back, whole and once, and never below what is available.
@@ -131,11 +120,11 @@ class Runs:
         Returns:
             `Revoked`, `GrantNotFound`, or `InsufficientCredits` if it was spent already.
         """
-        return self._transact(transactions.revoke(RevokeCredits(owner=owner, grant_id=grant_id, actor=actor)))
+        return self._drive(self._doors.revoke(owner, grant_id, actor=actor))
 
     def balance(self, owner: str) -> Balance:
         """Return an owner's credits."""
-        return reads.balance(self.store, owner)
+        return self._drive(self._doors.balance(owner))
 
     # --- people ---
 
@@ -153,7 +142,7 @@ class Runs:
         Returns:
             `Added`, or `AlreadyAdded` with the person whom the partner has under this URL.
         """
-        return self._transact(transactions.add(self._adding(owner, profile, kind, actor), self.policy))
+        return self._drive(self._doors.add(owner, profile, kind=kind, actor=actor))
 
     def create(
         self,
@@ -173,44 +162,31 @@ class Runs:
             key: The caller's key for this request: asking again with it gives the same answer.
             actor: Who asks.
         """
-        adding = self._adding(owner, profile, kind, actor)
-        fingerprint = codec.encode(profile.known()).decode()
-        request_key = None if key is None else RequestKey.of(owner, key, "create", str(kind), fingerprint)
-        starting = StartRun(
-            person_id=adding.person_id,
-            run_id=self._new_id(),
-            owner=owner,
-            key=request_key,
-            inside=self._inside,
-            actor=actor,
-        )
-        return self._drive(flows.create(adding, starting, self.policy))
+        return self._drive(self._doors.create(owner, profile, kind=kind, key=key, actor=actor))
 
     def person(self, person_id: str, *, owner: str | None = None) -> PersonDetails | PersonNotFound:
         """Return a person; another owner's is not found."""
-        return reads.person(self.store, person_id, owner)
+        return self._drive(self._doors.person(person_id, owner=owner))
 
     def people(self, owner: str, *, limit: int = 100, cursor: str | None = None) -> PeoplePage:
         """Return an owner's people, newest first, a page at a time."""
-        return reads.people(self.store, owner, limit=limit, cursor=cursor)
+        return self._drive(self._doors.people(owner, limit=limit, cursor=cursor))
 
     def report(self, person_id: str, *, owner: str | None = None) -> ReportDetails | PersonNotFound | None:
         """Return a person's latest report, or None while there is none."""
-        return reads.report(self.store, person_id, owner)
+        return self._drive(self._doors.report(person_id, owner=owner))
 
     def history(self, person_id: str) -> list[RecordedEvent]:
         """Return everything that ever happened to a person, with what it meant for the account, by position."""
-        return reads.history(self.store, person_id)
+        return self._drive(self._doors.history(person_id))
 
     def mark_stale(self, person_id: str, *, owner: str | None = None, actor: str | None = None) -> MarkStaleAnswer:
         """Make a complete person idle again, so that the report can be refreshed; it stays readable."""
-        command = MarkStale(person_id=checked_uuid("person_id", person_id), owner=owner, actor=actor)
-        return self._transact(transactions.mark_stale(command, self.policy))
+        return self._drive(self._doors.mark_stale(person_id, owner=owner, actor=actor))
 
     def erase(self, person_id: str, *, owner: str | None = None, actor: str | None = None) -> EraseAnswer:
         """Delete a person's documents, in every status; an open hold is released, spent credits are not refunded."""
-        command = ErasePerson(person_id=checked_uuid("person_id", person_id), owner=owner, actor=actor)
-        return self._drive(flows.erase(command, self.policy))
+        return self._drive(self._doors.erase(person_id, owner=owner, actor=actor))
 
     # --- runs ---
 
@@ -232,16 +208,7 @@ class Runs:
             InvalidInput: A value is malformed.
             StoreError: The store could not do it. After a `CommitUnknown`, ask again with the same key.
         """
-        person_id = checked_uuid("person_id", person_id)
-        command = StartRun(
-            person_id=person_id,
-            run_id=self._new_id(),
-            owner=owner,
-            key=None if key is None else RequestKey.of(owner, key, "start", person_id),
-            inside=self._inside,
-            actor=actor,
-        )
-        return self._drive(flows.start(command, self.policy))
+        return self._drive(self._doors.start(person_id, owner=owner, key=key, actor=actor))
 
     def dispatch(self, run_id: str, *, actor: str | None = None) -> StartAnswer | RunNotFound:
         """Send the first attempt of a run whose start sent none, or say how the run stands.
@@ -249,10 +216,7 @@ class Runs:
         Raises:
             InvalidInput: There is no outside dispatcher to send it with.
         """
-        if self._inside:
-            raise InvalidInput("dispatcher", "only an outside engine is sent anything: Runs(store, dispatcher)")
-        command = ArmAttempt(run_id=checked_uuid("run_id", run_id), actor=actor)
-        return self._drive(flows.dispatch(command, self.policy))
+        return self._drive(self._doors.dispatch(run_id, actor=actor))
 
     def claim(self, run_id: str, run_no: int, external_id: str, *, actor: str | None = None) -> ClaimAnswer:
         """Take a run for an engine run: a worker's first act.
@@ -266,8 +230,7 @@ class Runs:
         Returns:
             `Claimed` with the profile; `StaleRun`: the worker stops; `RunNotFound`.
         """
-        command = ClaimRun(run_id=checked_uuid("run_id", run_id), run_no=run_no, external_id=external_id, actor=actor)
-        return self._transact(transactions.claim(command, self.policy))
+        return self._drive(self._doors.claim(run_id, run_no, external_id, actor=actor))
 
     def complete(
         self,
@@ -289,15 +252,9 @@ class Runs:
             change_summary: What is new since the last report.
             actor: Who asks.
         """
-        run_id = checked_uuid("run_id", run_id)
-        command = CompleteRun(
-            run_id=run_id,
-            run_no=run_no,
-            external_id=external_id,
-            report=codec.encode_report(run_id, content, change_summary),
-            actor=actor,
+        return self._drive(
+            self._doors.complete(run_id, run_no, external_id, content, change_summary=change_summary, actor=actor)
         )
-        return self._transact(transactions.complete(command, self.policy))
 
     def fail(
         self,
@@ -319,26 +276,17 @@ class Runs:
             reason: From the fixed list.
             actor: Who asks.
         """
-        command = FailRun(
-            run_id=checked_uuid("run_id", run_id),
-            run_no=run_no,
-            external_id=external_id,
-            reason=reason,
-            detail=None if detail is None else codec.canonical("detail", detail),
-            actor=actor,
-        )
-        return self._transact(transactions.fail(command, self.policy))
+        return self._drive(self._doors.fail(run_id, run_no, external_id, detail, reason=reason, actor=actor))
 
     # --- the embedded queue ---
 
     def take(self, *, actor: str | None = None) -> TakeAnswer:
         """Take the next entry of the embedded queue, or take over one whose lease is over; claims its run."""
-        return self._transact(transactions.take(TakeEntry(actor=actor), self.policy))
+        return self._drive(self._doors.take(actor=actor))
 
     def renew(self, run_id: str, run_no: int, external_id: str) -> Renewed | StaleRun:
         """Keep an entry of the embedded queue a little longer."""
-        command = RenewLease(run_id=checked_uuid("run_id", run_id), run_no=run_no, external_id=external_id)
-        return self._transact(transactions.renew(command, self.policy))
+        return self._drive(self._doors.renew(run_id, run_no, external_id))
 
     # --- recovery ---
 
@@ -350,53 +298,12 @@ class Runs:
         """
         recovered: list[Recovered] = []
         errors: list[tuple[str, Exception]] = []
-        for person_id in self._overdue():
+        for person_id in self._drive(self._doors.overdue()):
             try:
-                recovered.append(self._drive(flows.recover(person_id, self.policy, sends=not self._inside)))
+                recovered.append(self._drive(self._doors.recover(person_id)))
             except Exception as error:  # noqa: BLE001  # Reported; the others must not wait for this one.
                 errors.append((person_id, error))
         return RecoveryPass(tuple(recovered), tuple(errors))
 
-    def _overdue(self) -> list[str]:
-        """Return the next people to look at: the running ones who are due, and reports that have grown old."""
-        now = self.store.now()
-        heads = self._page(_RUNNING, now)
-        if self.policy.stale_after is not None:
-            heads += self._page(_COMPLETE, now - micros(self.policy.stale_after))
-        return [transactions.person_id_of(head.stream) for head in heads]
-
-    def _page(self, tags: tuple[str, ...], until: int) -> list[Head]:
-        """Return the next heads with these tags: those behind the cursor first, then from the start again."""
-        limit, looked = self.policy.recovery_batch, self._looked.get(tags)
-        heads = self.store.due(tags, until, after=looked, limit=limit)
-        if len(heads) < limit and looked is not None:
-            first = self.store.due(tags, until, after=None, limit=limit - len(heads))
-            heads += [head for head in first if head not in heads]
-        last = heads[-1] if len(heads) == limit else None
-        self._looked[tags] = None if last is None or last.due is None else (last.due, last.stream)
-        return heads
-
-    # --- how ---
-
-    @property
-    def _inside(self) -> bool:
-        return self._dispatcher is None
-
-    def _adding(self, owner: str, profile: Profile, kind: PersonKind, actor: str | None) -> AddPerson:
-        if not isinstance(profile, Profile):
-            raise InvalidInput("profile", f"must be a Profile, not {type(profile).__name__}")
-        return AddPerson(
-            person_id=self._new_id(),
-            owner=owner,
-            kind=kind,
-            profile=codec.encode(profile.known()),
-            linkedin_url=profile.linkedin_url,
-            salt=secrets.token_hex(16),
-            actor=actor,
-        )
-
-    def _drive(self, flow: requests.Flow[A]) -> A:
-        return driver.drive(flow, self.store, self._dispatcher)
-
-    def _transact(self, transaction: tuple[Query, Rule[A]]) -> A:
-        return self.store.transact(*transaction)
+    def _drive(self, flow: Flow[A]) -> A:
+        return driver.drive(flow, self.store, self.dispatcher)

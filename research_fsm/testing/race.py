@@ -257,8 +257,8 @@ class _World:
             case Transact(query=query, rule=rule):
                 yield
                 return self._store.transact(query, rule)
-            case Read(query=query):
-                return self._store.read(query)
+            case Read(look=look):
+                return look(self._store)
             case Look(request=wanted, external_ids=external_ids):
                 yield
                 blind = self._choices.among("the engine's list lags", (False, True))
@@ -341,8 +341,8 @@ class _World:
         match request:
             case Transact(query=query, rule=rule):
                 return self._store.transact(query, rule)
-            case Read(query=query):
-                return self._store.read(query)
+            case Read(look=look):
+                return look(self._store)
             case Look():
                 return ()
             case Cancel():

@@ -116,7 +116,7 @@ def test_a_flow_is_driven_to_its_answer(store: MemoryStore) -> None:
     """Every request is answered in turn."""
 
     def flow() -> Flow[str]:
-        view: View = yield from requests.read(Query())
+        view: View = yield from requests.read(lambda reader: reader.read(Query()))
         word = yield from requests.transact(Query(), lambda _view, _now: Write(answer="done"))
         sent = yield from requests.dispatch(REQUEST)
         seen = yield from requests.look(REQUEST, ())
@@ -133,7 +133,7 @@ def test_a_flow_that_asks_for_nothing_is_answered_at_once(store: MemoryStore) ->
 
     def flow() -> Flow[int]:
         if store.secret == b"":
-            yield Read(Query())
+            yield Read(lambda reader: reader.read(Query()))
         return 7
 
     assert driver.drive(flow(), store) == 7
@@ -144,7 +144,7 @@ def test_an_error_of_the_store_reaches_the_caller(store: MemoryStore) -> None:
     store.close()
 
     def flow() -> Flow[View]:
-        return (yield from requests.read(Query()))
+        return (yield from requests.read(lambda reader: reader.read(Query())))
 
     with pytest.raises(Exception, match="the store was closed"):
         driver.drive(flow(), store)

@@ -223,7 +223,7 @@ WRONG_DISPATCHES = (
         "start",
         "answer = yield from requests.transact(*transactions.start(command, policy))",
         "query, rule = transactions.start(command, policy)\n"
-        "    view = yield from requests.read(query)\n"
+        "    view = yield from requests.read(lambda reader: reader.read(query))\n"
         "    answer = yield from requests.transact(query, lambda _, now: rule(view, now))",
         "race",
     ),
@@ -235,7 +235,7 @@ WRONG_DISPATCHES = (
         "answer = yield from requests.transact(*transactions.recover(looked, policy))",
         "from attrs import evolve\n"
         "    query, rule = transactions.recover(looked, policy)\n"
-        "    seen = yield from requests.read(query)\n"
+        "    seen = yield from requests.read(lambda reader: reader.read(query))\n"
         "    def unfenced(view, now):\n"
         "        decided = rule(seen, now)\n"
         "        ends = (evolve(end, expected=view.heads[end.stream].version) for end in decided.streams)\n"
