@@ -167,9 +167,11 @@ class AsyncRuns:
         actor: str | None = None,
     ) -> CallbackAnswer:
         """End a run with its report."""
-        return await self._drive(
-            self._doors.complete(run_id, run_no, external_id, content, change_summary=change_summary, actor=actor)
+        complete = self._doors.complete  # Encoding a long report takes long: in a thread.
+        flow = await driver.in_thread(
+            lambda: complete(run_id, run_no, external_id, content, change_summary=change_summary, actor=actor)
         )
+        return await self._drive(flow)
 
     async def fail(
         self,

@@ -28,7 +28,7 @@ from research_fsm.requests import (
 from research_fsm.storage import Store
 from research_fsm.tokens import with_callback_token
 
-__all__ = ["InThreads", "drive", "drive_async", "perform", "perform_async"]
+__all__ = ["InThreads", "drive", "drive_async", "in_thread", "perform", "perform_async"]
 
 A = TypeVar("A")
 
@@ -121,7 +121,7 @@ async def perform_async(request: Request, store: Store, dispatcher: AsyncDispatc
         case Transact(query=query, rule=rule):
             return await store.transact_async(query, rule)
         case Read(look=look):
-            return await _READERS.call(look, store)
+            return await in_thread(lambda: look(store))
         case _ if dispatcher is None:
             return _nobody_was_asked(request)
         case Dispatch(request=wanted):
@@ -139,6 +139,11 @@ async def perform_async(request: Request, store: Store, dispatcher: AsyncDispatc
                 return await dispatcher.cancel(external_id)
             except Exception:  # noqa: BLE001  # The same.
                 return _raised(request)
+
+
+async def in_thread(blocking: Callable[[], A]) -> A:
+    """Call what takes long, such as a look at a store, in one of a few threads kept for that."""
+    return await _READERS.call(blocking)
 
 
 @frozen

@@ -1,20 +1,35 @@
 """What a request carries besides its path: a bounded JSON body, the query, the Idempotency-Key.
 
-Floor 6. Imports Starlette's requests. Reads no byte more than it was allowed to, and takes nothing that another
-reader might understand otherwise: duplicate keys, NaN, infinities.
+Floor 8. Imports Starlette's requests and anyio. Reads no byte more than it was allowed to, and takes nothing
+that another reader might understand otherwise: duplicate keys, NaN, infinities.
 """
 
 import json
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import Concatenate, ParamSpec, TypeVar
 
+import anyio.to_thread
 from starlette.requests import Request
 
 from research_fsm.http.problems import Code, Problem, ProblemError, invalid
 from research_fsm.outcomes import Json
 
-__all__ = ["LONGEST", "LONGEST_REPORT", "closed_object", "idempotency_key", "json_object", "path_id", "query", "read"]
+__all__ = [
+    "LONGEST",
+    "LONGEST_REPORT",
+    "closed_object",
+    "idempotency_key",
+    "json_object",
+    "parsed",
+    "path_id",
+    "query",
+    "read",
+]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 LONGEST = 1024 * 1024
 """Bytes of an ordinary body."""
@@ -28,6 +43,9 @@ _UUID = re.compile(
     r"|00000000-0000-0000-0000-000000000000"
     r"|ffffffff-ffff-ffff-ffff-ffffffffffff"
 )
+_SHORT = 1 << 16
+"""Bytes that are parsed in well under a millisecond."""
+
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 
@@ -56,6 +74,13 @@ async def read(request: Request, longest: int) -> bytes:
             raise too_large
         body += chunk
     return bytes(body)
+
+
+async def parsed(parse: Callable[Concatenate[bytes, P], T], body: bytes, *more: P.args, **others: P.kwargs) -> T:
+    """Parse a body: at once if it is short, and in a thread if it would keep the event loop from others."""
+    if len(body) <= _SHORT:
+        return parse(body, *more, **others)
+    return await anyio.to_thread.run_sync(lambda: parse(body, *more, **others))
 
 
 def json_object(body: bytes) -> dict[str, Json]:

@@ -1,6 +1,6 @@
 """What the worker of an outside engine tells: that it takes a run, and how the run ended.
 
-Floor 6. Imports Starlette's requests and responses. Blocking: it is called in a thread. A callback is let in by the
+Floor 8. Imports Starlette's requests and responses. A callback is let in by the
 token of its run, which is derived from the run's id and number and opens nothing else.
 """
 
@@ -10,13 +10,13 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
+from research_fsm.async_runs import AsyncRuns
 from research_fsm.commands import checked_id
 from research_fsm.http import answers, bodies, problems
 from research_fsm.http.callers import bearer_token
 from research_fsm.http.problems import UNAUTHORIZED, ProblemError
 from research_fsm.outcomes import Claimed, Completed, Failed, Json, RunNotFound, StaleRun
 from research_fsm.rfc3339 import format_time
-from research_fsm.runs import Runs
 from research_fsm.tokens import is_callback_token
 
 __all__ = ["AskedByWorker", "claim", "complete", "fail", "presented_token"]
@@ -29,7 +29,7 @@ _TOKEN = re.compile(r"[0-9a-f]{64}")
 class AskedByWorker:
     """A request that presents something like a callback token, with its body."""
 
-    runs: Runs
+    runs: AsyncRuns
     presented: str
     request: Request
     body: bytes
@@ -57,10 +57,10 @@ def presented_token(request: Request) -> str:
     return presented
 
 
-def claim(asked: AskedByWorker) -> Response:
+async def claim(asked: AskedByWorker) -> Response:
     """Take the run: a worker's first act. The answer is the only place where it learns whom to research."""
-    told = _admitted(asked, _RUN)
-    match asked.runs.claim(told.run_id, told.run_no, told.external_id):
+    told = await _admitted(asked, _RUN)
+    match await asked.runs.claim(told.run_id, told.run_no, told.external_id):
         case Claimed() as claimed:
             members = {
                 "person_id": claimed.person_id,
@@ -72,37 +72,37 @@ def claim(asked: AskedByWorker) -> Response:
             }
             return answers.ok(members)
         case refusal:
-            return _refused(asked, refusal)
+            return await _refused(asked, refusal)
 
 
-def complete(asked: AskedByWorker) -> Response:
+async def complete(asked: AskedByWorker) -> Response:
     """End the run with its report."""
-    told = _admitted(asked, (*_RUN, "content"), ("change_summary",))
+    told = await _admitted(asked, (*_RUN, "content"), ("change_summary",))
     content, summary = told.members["content"], told.members.get("change_summary")
-    match asked.runs.complete(told.run_id, told.run_no, told.external_id, content, change_summary=summary):
+    match await asked.runs.complete(told.run_id, told.run_no, told.external_id, content, change_summary=summary):
         case Completed() | Failed():
             return answers.done()
         case refusal:
-            return _refused(asked, refusal)
+            return await _refused(asked, refusal)
 
 
-def fail(asked: AskedByWorker) -> Response:
+async def fail(asked: AskedByWorker) -> Response:
     """End the run without a report; `reason` is free text."""
-    told = _admitted(asked, (*_RUN, "reason"))
+    told = await _admitted(asked, (*_RUN, "reason"))
     reason = told.members["reason"]
     if not isinstance(reason, str):
         raise problems.invalid("reason", "must be text")
-    match asked.runs.fail(told.run_id, told.run_no, told.external_id, reason):
+    match await asked.runs.fail(told.run_id, told.run_no, told.external_id, reason):
         case Completed() | Failed():
             return answers.done()
         case refusal:
-            return _refused(asked, refusal)
+            return await _refused(asked, refusal)
 
 
-def _admitted(asked: AskedByWorker, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> _Callback:
+async def _admitted(asked: AskedByWorker, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> _Callback:
     """Return what the callback says, if its token is that of the run it names."""
     run_id = bodies.path_id(asked.request, "run_id")
-    members = bodies.closed_object(asked.body, required, optional)
+    members = await bodies.parsed(bodies.closed_object, asked.body, required, optional)
     run_no, external_id = members["run_no"], members["external_run_id"]
     if isinstance(run_no, bool) or not isinstance(run_no, int):
         raise problems.invalid("run_no", "must be a whole number")
@@ -111,5 +111,5 @@ def _admitted(asked: AskedByWorker, required: tuple[str, ...], optional: tuple[s
     return _Callback(run_id, run_no, checked_id("external_run_id", external_id), members)
 
 
-def _refused(asked: AskedByWorker, refusal: StaleRun | RunNotFound) -> Response:
-    return problems.refused(refusal, asked.runs.store.now).response()
+async def _refused(asked: AskedByWorker, refusal: StaleRun | RunNotFound) -> Response:
+    return (await problems.refused_by(asked.runs, refusal)).response()

@@ -1,6 +1,6 @@
-"""What users ask about their people: each operation is one call of `Runs`, and its answer in HTTP's words.
+"""What users ask about their people: each operation is one call of `AsyncRuns`, and its answer in HTTP's words.
 
-Floor 6. Imports Starlette's requests and responses. Blocking: it is called in a thread. No rule lives here.
+Floor 8. Imports Starlette's requests and responses. No rule lives here.
 """
 
 import re
@@ -10,6 +10,7 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
+from research_fsm.async_runs import AsyncRuns
 from research_fsm.errors import InvalidInput
 from research_fsm.http import answers, bodies, problems
 from research_fsm.http.callers import Caller
@@ -25,7 +26,6 @@ from research_fsm.outcomes import (
 )
 from research_fsm.profile import Profile
 from research_fsm.reads import ReportDetails
-from research_fsm.runs import Runs
 
 __all__ = ["AskedByUser", "create", "delete", "get", "list_people", "mark_stale", "report", "run"]
 
@@ -46,7 +46,7 @@ _FIELDS = {
 class AskedByUser:
     """A request of a user who was recognised, with its body."""
 
-    runs: Runs
+    runs: AsyncRuns
     caller: Caller
     request: Request
     body: bytes
@@ -56,89 +56,89 @@ class AskedByUser:
         """The person of the path."""
         return bodies.path_id(self.request, "person_id")
 
-    def refused(self, refusal: problems.HttpRefusal) -> Response:
+    async def refused(self, refusal: problems.HttpRefusal) -> Response:
         """Return the answer to a refusal."""
-        return problems.refused(refusal, self.runs.store.now).response()
+        return (await problems.refused_by(self.runs, refusal)).response()
 
 
-def run(asked: AskedByUser) -> Response:
+async def run(asked: AskedByUser) -> Response:
     """Start a run of a person who is idle or failed."""
     key = bodies.idempotency_key(asked.request)
     caller = asked.caller
-    match asked.runs.start(asked.person_id, owner=caller.owner, key=key, actor=caller.actor):
+    match await asked.runs.start(asked.person_id, owner=caller.owner, key=key, actor=caller.actor):
         case Queued():
             return answers.done()
         case Unresolved():
             return answers.accepted({"success": True})
         case refusal:
-            return asked.refused(refusal)
+            return await asked.refused(refusal)
 
 
-def create(asked: AskedByUser) -> Response:
+async def create(asked: AskedByUser) -> Response:
     """Add a person and start them, in one."""
     key = bodies.idempotency_key(asked.request)
-    profile = _profile(bodies.json_object(asked.body))
+    profile = _profile(await bodies.parsed(bodies.json_object, asked.body))
     caller = asked.caller
-    match asked.runs.create(caller.owner, profile, kind=caller.kind, key=key, actor=caller.actor):
+    match await asked.runs.create(caller.owner, profile, kind=caller.kind, key=key, actor=caller.actor):
         case Created(start=RolledBack() as refusal):
-            return asked.refused(refusal)
+            return await asked.refused(refusal)
         case Created(person_id, start):
-            return _created(asked, person_id, settled=isinstance(start, Queued))
+            return await _created(asked, person_id, settled=isinstance(start, Queued))
         case refusal:
-            return asked.refused(refusal)
+            return await asked.refused(refusal)
 
 
-def get(asked: AskedByUser) -> Response:
+async def get(asked: AskedByUser) -> Response:
     """Return a person, with what the polling rule needs to know."""
-    found = asked.runs.person(asked.person_id, owner=asked.caller.owner)
+    found = await asked.runs.person(asked.person_id, owner=asked.caller.owner)
     if isinstance(found, PersonNotFound):
-        return asked.refused(found)
+        return await asked.refused(found)
     return answers.ok({"person": answers.person(found) | {"failures_in_a_row": found.failures_in_a_row}})
 
 
-def list_people(asked: AskedByUser) -> Response:
+async def list_people(asked: AskedByUser) -> Response:
     """Return the caller's people, newest first, a page at a time."""
     limit, cursor = bodies.query(asked.request, "limit"), bodies.query(asked.request, "cursor")
     if limit is not None and not _LIMIT.fullmatch(limit):
         raise problems.invalid("limit", "must be a whole number")
-    page = asked.runs.people(asked.caller.owner, limit=100 if limit is None else int(limit), cursor=cursor)
+    page = await asked.runs.people(asked.caller.owner, limit=100 if limit is None else int(limit), cursor=cursor)
     return answers.ok({"people": [answers.person(one) for one in page.people], "cursor": page.cursor})
 
 
-def report(asked: AskedByUser) -> Response:
+async def report(asked: AskedByUser) -> Response:
     """Return a person's latest report, or null."""
-    match asked.runs.report(asked.person_id, owner=asked.caller.owner):
+    match await asked.runs.report(asked.person_id, owner=asked.caller.owner):
         case None:
             return answers.ok({"report": None})
         case ReportDetails() as found:
             return answers.ok({"report": answers.report(found)})
         case PersonNotFound() as refusal:
-            return asked.refused(refusal)
+            return await asked.refused(refusal)
 
 
-def mark_stale(asked: AskedByUser) -> Response:
+async def mark_stale(asked: AskedByUser) -> Response:
     """Make a complete person idle again, so that they can be run again."""
-    match asked.runs.mark_stale(asked.person_id, owner=asked.caller.owner, actor=asked.caller.actor):
+    match await asked.runs.mark_stale(asked.person_id, owner=asked.caller.owner, actor=asked.caller.actor):
         case MarkedStale():
             return answers.done()
         case refusal:
-            return asked.refused(refusal)
+            return await asked.refused(refusal)
 
 
-def delete(asked: AskedByUser) -> Response:
+async def delete(asked: AskedByUser) -> Response:
     """Delete a person; a run in flight is cancelled where the engine allows, spent credits are not refunded."""
-    match asked.runs.erase(asked.person_id, owner=asked.caller.owner, actor=asked.caller.actor):
+    match await asked.runs.erase(asked.person_id, owner=asked.caller.owner, actor=asked.caller.actor):
         case Erased():
             return answers.done()
         case refusal:
-            return asked.refused(refusal)
+            return await asked.refused(refusal)
 
 
-def _created(asked: AskedByUser, person_id: str, *, settled: bool) -> Response:
+async def _created(asked: AskedByUser, person_id: str, *, settled: bool) -> Response:
     """Show a new person as they are by now; a replay of the request shows them as they have become."""
-    found = asked.runs.person(person_id, owner=asked.caller.owner)
+    found = await asked.runs.person(person_id, owner=asked.caller.owner)
     if isinstance(found, PersonNotFound):
-        return asked.refused(found)
+        return await asked.refused(found)
     members = {"person": answers.person(found)}
     return answers.ok(members, HTTPStatus.CREATED) if settled else answers.accepted(members)
 

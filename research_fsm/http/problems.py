@@ -1,6 +1,6 @@
 """Every "no" of the HTTP interface as problem+json (RFC 9457), with a stable `code` and the refusal's facts.
 
-Floor 6. Imports Starlette's responses and the words of the domain. The one place that says which refusal has which
+Floor 8. Imports Starlette's responses and the words of the domain. The one place that says which refusal has which
 HTTP status; the type checker sees that no refusal is forgotten. A problem never carries a path, a statement or a
 stack trace.
 """
@@ -11,9 +11,11 @@ from enum import StrEnum
 from http import HTTPStatus
 from types import MappingProxyType
 
+import anyio.to_thread
 from attrs import field, frozen
 from starlette.responses import Response
 
+from research_fsm.async_runs import AsyncRuns
 from research_fsm.errors import (
     CommitUnknown,
     InvalidInput,
@@ -39,7 +41,17 @@ from research_fsm.outcomes import (
 )
 from research_fsm.rfc3339 import format_time
 
-__all__ = ["POLL_SECONDS", "Code", "HttpRefusal", "Problem", "ProblemError", "failed", "invalid", "refused"]
+__all__ = [
+    "POLL_SECONDS",
+    "Code",
+    "HttpRefusal",
+    "Problem",
+    "ProblemError",
+    "failed",
+    "invalid",
+    "refused",
+    "refused_by",
+]
 
 POLL_SECONDS = 30
 """The suggested polling interval of somebody who waits for a run."""
@@ -185,6 +197,13 @@ def refused(refusal: HttpRefusal, now: Callable[[], int]) -> Problem:
             return Problem(Code.STALE_RUN, str(refusal), facts)
         case RunNotFound():
             return UNAUTHORIZED
+
+
+async def refused_by(runs: AsyncRuns, refusal: HttpRefusal) -> Problem:
+    """Return a refusal of the domain as a problem; the store's time is asked for in a thread."""
+    if isinstance(refusal, RolledBack) and refusal.retry_at is not None:
+        return await anyio.to_thread.run_sync(refused, refusal, runs.store.now)
+    return refused(refusal, runs.store.now)
 
 
 def failed(error: ResearchError) -> Problem:

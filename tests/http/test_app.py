@@ -143,7 +143,7 @@ def test_slow_engine_keeps_nobody_else_waiting() -> None:
                     assert await anyio.to_thread.run_sync(engine.asked.acquire, True, 30)  # noqa: FBT003  # To wait.
                 listed = await client.get(PEOPLE)
                 engine.released.set()
-            assert len(listed.json()["people"]) == 64
+            assert len(listed.json()["people"]) >= 64
         return statuses
 
     assert anyio.run(main) == [201] * 80

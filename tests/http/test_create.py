@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from research_fsm.async_runs import AsyncRuns
 from research_fsm.testing.scripted import Reply
 from tests.http.service import ADA, NOW_TEXT, OWNER, PEOPLE, Service, log_of, problem
 
@@ -169,12 +170,12 @@ def test_half_a_surrogate_pair_is_invalid(service: Service) -> None:
 
 def test_person_deleted_at_once_is_not_found(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody else deletes the person before the answer is written: there is nobody to show."""
-    create = service.runs.create
+    create = AsyncRuns.create
 
-    def create_and_lose(*args: Any, **kwargs: Any) -> object:  # noqa: ANN401  # Whatever create takes.
-        created = create(*args, **kwargs)
+    async def create_and_lose(*args: Any, **kwargs: Any) -> object:  # noqa: ANN401  # Whatever create takes.
+        created = await create(*args, **kwargs)
         service.runs.erase(service.dispatcher.requests[-1].person_id)
         return created
 
-    monkeypatch.setattr(service.runs, "create", create_and_lose)
+    monkeypatch.setattr(AsyncRuns, "create", create_and_lose)
     problem(service.user.post(PEOPLE, json=ADA), 404, "not_found")

@@ -13,6 +13,7 @@ from research_fsm.errors import ResearchError, StoreError
 from research_fsm.http import Code
 from research_fsm.http.problems import HttpRefusal, Problem, refused
 from research_fsm.outcomes import AlreadyAdded, EntrySkipped, GrantIdReused, GrantNotFound, Refusal
+from research_fsm.tokens import AccessTokens
 from tests.http.service import ADA, NOBODY, NOW, PEOPLE, Service, problem
 
 WHERE = "/srv/secret/place.db"
@@ -150,8 +151,8 @@ def test_malformed_value_that_only_the_domain_finds_is_invalid(
 def test_broken_authentication_is_a_problem(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error while a caller is recognised lets nobody in."""
 
-    def authenticate(_: str) -> None:
+    def authenticate(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(service.runs.tokens, "authenticate", authenticate)
+    monkeypatch.setattr(AccessTokens, "authenticate", authenticate)
     problem(service.user.get(PEOPLE), 500, "internal_error")

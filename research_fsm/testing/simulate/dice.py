@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 _OWNERS = ("acme", "bolt")
 _ENDS = (Status.CRASHED, Status.TIMED_OUT, Status.FAILED, Status.SYSTEM_FAILURE, Status.CANCELED, Status.EXPIRED)
-_SECONDS = ("1", "3", "8", "11", "31")
+_SECONDS = (("1", "3", "8", "11", "31"), ("3", "8"), ("1", "11"), ("8", "31"))
 _JUMPS = ("-40", "-5", "5", "40")
 _DRIFTS = ("-20", "20", "0")
 _MOST_AT_WORK = 6
@@ -77,9 +77,13 @@ class Dice:
         self.length = self._of((60, 150, 300))
         self._fault_rate = self._of((0.0, 0.05, 0.15, 0.4))
         self._busy = self._of((0.6, 0.75, 0.85))
+        self._stall_rate = self._of((0.0, 0.1, 0.3))
         self._enabled: dict[str, bool] = {}
+        self._stalls: dict[str, bool] = {}
         self._names = 0
-        verbs = {**_USUAL, **{verb: weight for verb, weight in _RARE.items() if self._chance(0.5)}}
+        self._seconds = self._of(_SECONDS)
+        rare = {verb: weight * self._of((1, 1, 4)) for verb, weight in _RARE.items() if self._chance(0.5)}
+        verbs = {**_USUAL, **rare}
         self._makers = [self._maker(verb) for verb in verbs]
         self._sums = list(accumulate(verbs.values()))
 
@@ -147,7 +151,11 @@ class Dice:
     # --- who goes on ---
 
     def _go(self, world: World) -> Step:
-        actor = world.actors[self._of(list(world.actors))]
+        names = list(world.actors)
+        name = self._of(names)
+        if self._is_stalled(name) and not self._chance(0.05):
+            name = self._of(names)
+        actor = world.actors[name]
         # What is lost between us and the engine is what the protocol is about.
         rate = self._fault_rate * (2 if isinstance(actor.wanted, Dispatch) else 1)
         if rate and self._chance(rate):
@@ -155,6 +163,12 @@ class Dice:
             if fates:
                 return ("go", actor.name, str(self._of(fates)))
         return ("go", actor.name)
+
+    def _is_stalled(self, name: str) -> bool:
+        """Tell whether somebody is slow: what they do comes long after they should have done it."""
+        if name not in self._stalls:
+            self._stalls[name] = self._chance(self._stall_rate)
+        return self._stalls[name]
 
     def _is_enabled(self, fate: str) -> bool:
         if fate not in self._enabled:
@@ -243,7 +257,7 @@ class Dice:
         return ("restart", self._of(down)) if down else None
 
     def _wait(self, world: World) -> Step:  # noqa: ARG002  # As the others.
-        return ("wait", self._of(_SECONDS))
+        return ("wait", self._of(self._seconds))
 
     def _jump(self, world: World) -> Step | None:
         return ("jump", self._server(world), self._of(_JUMPS)) if world.setting.clocks else None
