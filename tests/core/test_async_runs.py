@@ -1,0 +1,393 @@
+"""The doors for callers who await: the same doors, the same answers, and what a cancellation leaves behind."""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from research_fsm import Policy, Runs
+from research_fsm.async_runs import AsyncRuns
+from research_fsm.audit import verify
+from research_fsm.commands import Sighting
+from research_fsm.driver import InThreads
+from research_fsm.events import AttemptResult
+from research_fsm.outcomes import PersonNotFound, Queued, RolledBack, Unresolved
+from research_fsm.requests import AttemptOutcome, DispatchRequest
+from research_fsm.storage import Query, Rule
+from research_fsm.stores.memory import MemoryStore
+from tests.core.doors import ACCEPTED, ADA, AMBIGUOUS, REFUSED, Clock, ScriptedEngine
+from tests.core.examples import OWNER
+
+OTHERS = {"joined", "of"}
+"""A transaction of the host's is a blocking affair; `of` makes the one from the other."""
+
+
+def counted() -> Callable[[], str]:
+    """Return a maker of UUIDs that counts."""
+    made = iter(range(1, 1000))
+    return lambda: f"00000000-0000-4000-8000-{next(made):012}"
+
+
+def doors(of: type) -> dict[str, Any]:
+    """Return the public methods of a class."""
+    return {name: member for name, member in vars(of).items() if not name.startswith("_") and name not in OTHERS}
+
+
+def test_both_have_the_same_doors() -> None:
+    """Names, parameters, defaults and answers are the same; the one blocks and the other is awaited."""
+    blocking, awaiting = doors(Runs), doors(AsyncRuns)
+    assert list(blocking) == list(awaiting)
+    for name, door in blocking.items():
+        assert inspect.signature(door) == inspect.signature(awaiting[name]), name
+        assert inspect.iscoroutinefunction(awaiting[name]), name
+        assert not inspect.iscoroutinefunction(door), name
+
+
+# --- the same answers --------------------------------------------------------------------------------------------
+
+Call = Callable[..., Any]
+
+
+def story(do: Call) -> list[Any]:
+    """Ask at every door, once at least, and return the answers; `do` calls one of them."""
+    told = [do("grant", OWNER, 3, grant_id="g"), do("grant", OWNER, 5, grant_id="h"), do("revoke", OWNER, "h")]
+    person_id = do("add", OWNER, ADA).person_id
+    told += [do("start", person_id, key="k"), do("start", person_id, key="k"), do("start", person_id)]
+    run_id = do("person", person_id).run_id
+    told += [
+        do("dispatch", run_id),
+        do("claim", run_id, 1, "engine-1"),
+        do("complete", run_id, 1, "engine-1", {"found": True}, change_summary="all"),
+        do("report", person_id),
+        do("mark_stale", person_id),
+        do("start", person_id),
+        do("recover"),
+        do("fail", do("person", person_id).run_id, 2, "engine-2", "in vain"),
+        do("create", OWNER, ADA, key="c"),
+        do("take"),
+        do("renew", run_id, 1, "engine-1"),
+        do("person", person_id),
+        do("people", OWNER, limit=1),
+        do("erase", person_id),
+        do("person", person_id),
+        do("balance", OWNER),
+        [event.hash for event in do("history", person_id)],
+    ]
+    return told
+
+
+def test_both_give_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same story, told to each on a store of its own: the same answers, to the last hash."""
+    monkeypatch.setattr("secrets.token_hex", lambda length: "ab" * length)
+    clock, answers, logs = Clock(), [], []
+    outcomes = [ACCEPTED, AttemptOutcome(result=AttemptResult.ACCEPTED, external_id="engine-2"), REFUSED]
+    for awaiting in (False, True):
+        store, engine = MemoryStore(clock), ScriptedEngine(list(outcomes))
+        runs = Runs(store, engine, new_id=counted())
+
+        def do(name: str, *args: object, runs: Runs = runs, awaiting: bool = awaiting, **others: object) -> Any:  # noqa: ANN401
+            if awaiting:
+                return asyncio.run(getattr(AsyncRuns.of(runs), name)(*args, **others))
+            return getattr(runs, name)(*args, **others)
+
+        answers.append(story(do))
+        logs.append([event.hash for event in store.events()])
+        assert list(verify(store)) == []
+    assert answers[0] == answers[1]
+    assert logs[0] == logs[1]
+
+
+def test_without_a_store_that_joins_there_is_nothing_to_join() -> None:
+    """It is said, and what would be right."""
+    with pytest.raises(ValueError, match="MemoryStore cannot join"):
+        Runs(MemoryStore()).joined(object())
+
+
+# --- an engine that is awaited -----------------------------------------------------------------------------------
+
+
+class Engine:
+    """Answers when it is allowed to.
+
+    Args:
+        outcome: What it answers, or raises.
+    """
+
+    def __init__(self, outcome: AttemptOutcome | Exception = ACCEPTED) -> None:
+        self.asked = asyncio.Event()
+        self.allowed = asyncio.Event()
+        self.requests: list[DispatchRequest] = []
+        self.cancelled: list[str] = []
+        self._outcome = outcome
+
+    async def dispatch(self, request: DispatchRequest) -> AttemptOutcome:
+        """Take a request, and answer later."""
+        self.requests.append(request)
+        self.asked.set()
+        await self.allowed.wait()
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return self._outcome
+
+    async def look(self, request: DispatchRequest, external_ids: tuple[str, ...]) -> tuple[Sighting, ...]:
+        """See nothing, or fail."""
+        del request, external_ids
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return ()
+
+    async def cancel(self, external_id: str) -> None:
+        """Stop an engine run, or fail."""
+        self.cancelled.append(external_id)
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+
+
+async def added(runs: AsyncRuns) -> str:
+    """Return a person whose owner has three credits."""
+    await runs.grant(OWNER, 3, grant_id="g")
+    return (await runs.add(OWNER, ADA)).accepted().person_id
+
+
+def types(store: MemoryStore, person_id: str) -> list[str]:
+    """Return what happened to a person."""
+    return [event.type for event in store.events(f"person:{person_id}")]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"),
+    [(ACCEPTED, Queued), (REFUSED, RolledBack), (AMBIGUOUS, Unresolved), (RuntimeError("broken"), Unresolved)],
+)
+def test_an_engine_is_awaited(outcome: AttemptOutcome | Exception, expected: type) -> None:
+    """The four results; whatever it raises is ambiguous."""
+
+    async def main() -> object:
+        engine = Engine(outcome)
+        engine.allowed.set()
+        runs = AsyncRuns(MemoryStore(), engine)
+        return await runs.start(await added(runs))
+
+    assert isinstance(asyncio.run(main()), expected)
+
+
+def test_an_engine_that_fails_stops_no_recovery(caplog: pytest.LogCaptureFixture) -> None:
+    """A look that raises sees nothing, a cancellation that raises is passed over; both are logged."""
+    clock = Clock()
+
+    async def main() -> object:
+        engine = Engine(RuntimeError("broken"))
+        engine.allowed.set()
+        runs = AsyncRuns(MemoryStore(clock), engine)
+        person_id = await added(runs)
+        await runs.start(person_id)
+        clock.pass_(hours=1)
+        done = await runs.recover()
+        assert not done.errors
+        assert len(done.recovered) == 1
+        await runs.erase(person_id)
+        return await runs.person(person_id)
+
+    with caplog.at_level(logging.CRITICAL, "research_fsm"):
+        assert isinstance(asyncio.run(main()), PersonNotFound)
+
+
+def test_recovery_passes_over_nobody_who_raises() -> None:
+    """Whoever cannot be looked at is reported, and the others are recovered."""
+    clock = Clock()
+    store = MemoryStore(clock)
+
+    async def main() -> None:
+        runs = AsyncRuns(store, Engine(RuntimeError("broken")))
+        assert isinstance(runs.dispatcher, Engine)
+        runs.dispatcher.allowed.set()
+        people = [await added(runs) for _ in range(2)]
+        for person_id in people:
+            await runs.start(person_id)
+        head = store._tables.heads[f"person:{people[0]}"]
+        from attrs import evolve
+
+        store._tables.heads[head.stream] = evolve(head, state=b"{}")
+        clock.pass_(hours=1)
+        done = await runs.recover()
+        assert [person_id for person_id, _ in done.errors] == [people[0]]
+        assert [one.person_id for one in done.recovered] == [people[1]]
+
+    asyncio.run(main())
+
+
+def test_a_dispatcher_that_blocks_is_awaited_in_a_thread() -> None:
+    """The loop goes on while the engine thinks."""
+
+    async def main() -> list[str]:
+        blocking = ScriptedEngine([ACCEPTED])
+        runs = AsyncRuns(MemoryStore(), InThreads(blocking))
+        person_id = await added(runs)
+        order: list[str] = []
+        loop = asyncio.get_running_loop()
+        answered = asyncio.Event()
+
+        def meanwhile(_: DispatchRequest) -> None:
+            asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result(20)
+            order.append("the loop went on")
+
+        blocking.meanwhile = meanwhile
+        assert isinstance(await runs.start(person_id), Queued)
+        answered.set()
+        order.append("answered")
+        return order
+
+    assert asyncio.run(main()) == ["the loop went on", "answered"]
+
+
+# --- cancellation ------------------------------------------------------------------------------------------------
+
+
+class Cancelling(MemoryStore):
+    """A store whose caller is cancelled at its n-th transaction, before or after it is committed.
+
+    Args:
+        at: Which transaction, from 1.
+        after: Whether it is committed first.
+    """
+
+    def __init__(self, at: int, *, after: bool) -> None:
+        super().__init__()
+        self.caller: asyncio.Task[Any] | None = None
+        self._at, self._after, self._seen = at, after, 0
+
+    async def transact_async(self, query: Query, rule: Rule[Any]) -> Any:  # noqa: ANN401  # As the contract says.
+        """Commit, and have the caller cancelled."""
+        self._seen += self.caller is not None
+        due = self.caller is not None and self._seen == self._at
+        if due and not self._after and self.caller is not None:
+            self.caller.cancel()
+            await asyncio.sleep(0)
+        answer = self.transact(query, rule)
+        if due and self._after and self.caller is not None:
+            self.caller.cancel()
+            await asyncio.sleep(0)
+        return answer
+
+
+async def cancelled_start(
+    runs: AsyncRuns, person_id: str, arrange: Callable[[asyncio.Task[Any]], Awaitable[None]]
+) -> bool:
+    """Start, let somebody cancel it, wait for what goes on in the background; tell whether it was cancelled."""
+    task = asyncio.ensure_future(runs.start(person_id))
+    await arrange(task)
+    others = asyncio.all_tasks() - {asyncio.current_task(), task}
+    (outcome,) = await asyncio.gather(task, return_exceptions=True)
+    await asyncio.gather(*others, return_exceptions=True)
+    return isinstance(outcome, asyncio.CancelledError)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_start_that_is_cancelled_in_a_transaction_is_finished(at: int, *, after: bool) -> None:
+    """The engine has the run, and the log says so, as if nobody had gone away."""
+
+    async def main() -> list[str]:
+        store, engine = Cancelling(at, after=after), Engine()
+        engine.allowed.set()
+        runs = AsyncRuns(store, engine)
+        person_id = await added(runs)
+
+        async def arrange(task: asyncio.Task[Any]) -> None:
+            store.caller = task
+            for _ in range(50):  # Many more turns of the loop than it takes.
+                await asyncio.sleep(0)
+
+        assert await cancelled_start(runs, person_id, arrange)
+        return types(store, person_id)
+
+    assert asyncio.run(main()) == ["PersonAdded", "RunStarted", "AttemptArmed", "AttemptAnswered", "RunDispatched"]
+
+
+def test_a_start_that_is_cancelled_while_the_engine_is_asked_is_finished() -> None:
+    """Nobody hears the answer, and it is recorded all the same."""
+
+    async def main() -> list[str]:
+        store, engine = MemoryStore(), Engine()
+        runs = AsyncRuns(store, engine)
+        person_id = await added(runs)
+
+        async def arrange(task: asyncio.Task[Any]) -> None:
+            await engine.asked.wait()
+            task.cancel()
+            engine.allowed.set()
+
+        assert await cancelled_start(runs, person_id, arrange)
+        return types(store, person_id)
+
+    assert asyncio.run(main())[-1] == "RunDispatched"
+
+
+def test_a_loop_that_ends_before_the_engine_answers_leaves_it_to_recovery() -> None:
+    """The attempt is armed and stays so; a later pass sends it again under the same key."""
+    clock = Clock()
+    store = MemoryStore(clock)
+
+    async def leaving() -> str:
+        runs = AsyncRuns(store, Engine())
+        person_id = await added(runs)
+        task = asyncio.ensure_future(runs.start(person_id))
+        assert isinstance(runs.dispatcher, Engine)
+        await runs.dispatcher.asked.wait()
+        task.cancel()
+        return person_id
+
+    person_id = asyncio.run(leaving())
+    assert types(store, person_id)[-1] == "AttemptArmed"
+    clock.pass_(minutes=1)
+    engine = ScriptedEngine([ACCEPTED])
+    assert not Runs(store, engine).recover().errors
+    assert types(store, person_id)[-1] == "RunDispatched"
+    assert list(verify(store)) == []
+
+
+def test_what_fails_when_nobody_listens_any_more_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A store that breaks behind the back of a caller who has left is no silence."""
+
+    class Broken(MemoryStore):
+        """Fails from the second transaction of a start on."""
+
+        broken = False
+
+        async def transact_async(self, query: Query, rule: Rule[Any]) -> Any:  # noqa: ANN401  # As the contract says.
+            if self.broken:
+                raise OSError("the disk is gone")
+            return self.transact(query, rule)
+
+    async def main() -> None:
+        store, engine = Broken(), Engine()
+        runs = AsyncRuns(store, engine)
+        person_id = await added(runs)
+
+        async def arrange(task: asyncio.Task[Any]) -> None:
+            await engine.asked.wait()
+            store.broken = True
+            task.cancel()
+            engine.allowed.set()
+
+        assert await cancelled_start(runs, person_id, arrange)
+
+    asyncio.run(main())
+    assert "nobody waited any more" in caplog.text
+
+
+def test_without_an_engine_a_cancelled_caller_has_done_all_or_nothing() -> None:
+    """A cancellation before the transaction leaves no event behind."""
+
+    async def main() -> list[str]:
+        store = Cancelling(1, after=False)
+        runs = AsyncRuns(store, policy=Policy())
+        person_id = await added(runs)
+        task = asyncio.ensure_future(runs.start(person_id))
+        store.caller = task
+        assert isinstance((await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError)
+        return types(store, person_id)
+
+    assert asyncio.run(main()) == ["PersonAdded"]
