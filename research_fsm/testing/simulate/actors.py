@@ -12,6 +12,7 @@ from attrs import define
 
 from research_fsm import codec, flows, requests, transactions
 from research_fsm.commands import (
+    AddPerson,
     ArmAttempt,
     ClaimRun,
     CompleteRun,
@@ -66,6 +67,7 @@ class Actor:
         sends: Whether they can send an attempt, of a recovery pass.
         caller: Whether somebody waits for their answer.
         key: The request key, of a caller who has one.
+        adding: What adds the person, of a caller who does.
         until: Until when a worker of the embedded queue holds its lease, by its own clock.
         holds: The run and the delivery that it holds.
         ending: How a task of the engine ended.
@@ -84,6 +86,7 @@ class Actor:
     sends: bool = True
     caller: bool = False
     key: RequestKey | None = None
+    adding: AddPerson | None = None
     until: int = 0
     holds: tuple[str, str] | None = None
     ending: "Ending | None" = None

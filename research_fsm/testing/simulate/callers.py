@@ -43,6 +43,8 @@ __all__ = [
 _RUNNING = tuple(map(str, RUNNING))
 _COMPLETE = (str(Phase.COMPLETE),)
 _MOST_LOOKED_AT = 9
+_REPEATED = 900_000
+"""People of repeated creates are numbered from here, so that nobody is met twice."""
 
 
 def person_id_of(name: str) -> str:
@@ -80,12 +82,20 @@ def _options(words: tuple[str, ...]) -> dict[str, str]:
     return dict(word.partition("=")[::2] for word in words)
 
 
-def add(world: World, name: str, server: str, person: str, owner: str) -> None:
+def _adding(person_id: str, owner: str, url: str | None) -> AddPerson:
+    """Return what adds somebody; whoever has an address is a partner's, who has each address once."""
+    kind, address = PersonKind.USER, None
+    if url is not None:
+        kind, address = PersonKind.PARTNER, f"https://www.linkedin.com/in/{url}"
+    return AddPerson(person_id=person_id, owner=owner, kind=kind, profile=b"{}", linkedin_url=address, salt="s")
+
+
+def add(world: World, name: str, server: str, person: str, owner: str, *words: str) -> None:
     """Let somebody ask for a person to be added."""
-    command = AddPerson(person_id=person_id_of(person), owner=owner, kind=PersonKind.USER, profile=b"{}", salt="s")
+    command = _adding(person_id_of(person), owner, _options(words).get("url"))
     if person not in world.people and world.is_up(server):
         world.people.append(person)
-        actor = Actor(name, server, command.person_id, caller=True)
+        actor = Actor(name, server, command.person_id, caller=True, adding=command)
         world.begin(actor, once(actor, command, world))
 
 
@@ -118,15 +128,17 @@ def start(world: World, name: str, server: str, person: str, *words: str) -> Non
 
 def create(world: World, name: str, server: str, person: str, owner: str, *words: str) -> None:
     """Let somebody ask for a person and a run of theirs at once."""
-    key = _key(f"create {person}", owner, _options(words).get("key", ""))
+    options = _options(words)
+    key = _key(f"create {person}", owner, options.get("key", ""))
     sends = world.setting.sends(server)
     if person not in world.people:
         world.people.append(person)
 
     def make(actor: Actor) -> Flow[Any]:
         # Whoever repeats a create without knowing what came of it brings a new person; the key keeps it to one.
-        person_id = person_id_of(person) if actor.name == name else person_id_of(f"p9{actor.name[1:]}")
-        adding = AddPerson(person_id=person_id, owner=owner, kind=PersonKind.USER, profile=b"{}", salt="s")
+        fresh = f"p{_REPEATED + int(actor.name[1:])}"
+        person_id = person_id_of(person if actor.name == name else fresh)
+        actor.adding = adding = _adding(person_id, owner, options.get("url"))
         starting = StartRun(person_id=person_id, run_id=_run_id(actor.name), owner=owner, key=key, inside=not sends)
         return flows.create(adding, starting, world.policy)
 

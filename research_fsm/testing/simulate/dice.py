@@ -27,7 +27,8 @@ T = TypeVar("T")
 
 _OWNERS = ("acme", "bolt")
 _ENDS = (Status.CRASHED, Status.TIMED_OUT, Status.FAILED, Status.SYSTEM_FAILURE, Status.CANCELED, Status.EXPIRED)
-_SECONDS = (("1", "3", "8", "11", "31"), ("3", "8"), ("1", "11"), ("8", "31"))
+_SECONDS = (("1", "3", "8", "11", "31"), ("3", "8"), ("8",), ("1", "11", "31"))
+_RENEWALS = (("0", "0", "0", "1"), ("0", "9"))
 _JUMPS = ("-40", "-5", "5", "40")
 _DRIFTS = ("-20", "20", "0")
 _MOST_AT_WORK = 6
@@ -82,6 +83,7 @@ class Dice:
         self._stalls: dict[str, bool] = {}
         self._names = 0
         self._seconds = self._of(_SECONDS)
+        self._renewals = self._of(_RENEWALS)
         rare = {verb: weight * self._of((1, 1, 4)) for verb, weight in _RARE.items() if self._chance(0.5)}
         verbs = {**_USUAL, **rare}
         self._makers = [self._maker(verb) for verb in verbs]
@@ -190,8 +192,9 @@ class Dice:
 
     def _create(self, world: World) -> Step:
         key = (f"key=k{self._of((1, 2, 3))}",) if self._chance(0.5) else ()
+        url = (f"url=u{self._of((1, 2))}",) if self._chance(0.3) else ()
         name = self._name("c")
-        return ("create", name, self._server(world), f"p{name[1:]}", self._of(_OWNERS), *key)
+        return ("create", name, self._server(world), f"p{name[1:]}", self._of(_OWNERS), *key, *url)
 
     def _repeat(self, world: World) -> Step | None:
         return ("repeat", self._name("c"), self._server(world), self._of(list(world.asked))) if world.asked else None
@@ -219,7 +222,7 @@ class Dice:
         if not fresh and not self._chance(0.3 if waiting else 0.03):
             return None
         plan = "complete" if self._chance(0.5) else self._of(QUEUE_PLANS)
-        return ("take", self._name("w"), self._server(world), plan, self._of(("0", "0", "0", "0", "1", "9")))
+        return ("take", self._name("w"), self._server(world), plan, self._of(self._renewals))
 
     # --- the engine ---
 

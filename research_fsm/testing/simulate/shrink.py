@@ -16,6 +16,7 @@ __all__ = ["shrink"]
 
 _SIMPLER = ("servers=1", "cost=1", "ages=0", "key_ttl=0", "queue_ttl=0", "clocks=0", "attempts=3", "kind=outside")
 _SERVER = re.compile(r"^s\d+$")
+_NAME = re.compile(r"(?<![A-Za-z0-9=])([crwp])(\d+)(?![A-Za-z0-9])")
 _MOST_REPLAYS = 4_000
 
 
@@ -39,6 +40,7 @@ def shrink(
     try:
         while smaller.lines() | smaller.servers() | smaller.words():
             pass
+        smaller.names()
     except _Budget:
         return smaller.best
     return smaller.best
@@ -72,6 +74,18 @@ class _Smaller:
             if schedule != self.best.schedule and self._try(schedule):
                 return True
         return False
+
+    def names(self) -> None:
+        """Number whoever is left from 1."""
+        numbers: dict[str, int] = {}
+
+        def renamed(found: re.Match[str]) -> str:
+            kind = "p" if found[1] == "p" else "c"  # Whoever asks, looks or works is numbered in one row.
+            taken = sum(name[0] == "p" for name in numbers)
+            fresh = 1 + (taken if kind == "p" else len(numbers) - taken)
+            return f"{found[1]}{numbers.setdefault(found[0], fresh)}"
+
+        self._try(tuple(tuple(_NAME.sub(renamed, word) for word in step) for step in self.best.schedule))
 
     def words(self) -> bool:
         """Say less in the lines that are left; tell whether any could be simpler."""

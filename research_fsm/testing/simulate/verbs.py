@@ -75,12 +75,12 @@ _FORMS: Mapping[str, re.Pattern[str]] = MappingProxyType(
     {
         verb: re.compile(form)
         for verb, form in {
-            "add": rf"{_WHO} p\d+ \S+",
+            "add": rf"{_WHO} p\d+ \S+( url=\S+)?",
             "again": _ENGINE_RUN,
             "age": rf"{_WHO} p\d+",
             "arrive": r"\w+",
             "crash": r"s\d+",
-            "create": rf"{_WHO} p\d+ \S+( key=\S+)?",
+            "create": rf"{_WHO} p\d+ \S+( key=\S+)?( url=\S+)?",
             "drift": r"s\d+ -?\d+",
             "end": rf"{_ENGINE_RUN} ({'|'.join(status for status in Status if status.final)})",
             "erase": rf"{_WHO} p\d+( as=\S+)?",

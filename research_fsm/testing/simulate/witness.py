@@ -8,9 +8,20 @@ from collections.abc import Iterator
 
 from attrs import Factory, define
 
-from research_fsm.commands import ClaimRun, CompleteRun, RequestKey, TakeEntry
+from research_fsm.commands import AddPerson, ClaimRun, CompleteRun, RequestKey, TakeEntry
+from research_fsm.decide import Send
 from research_fsm.events import FailReason, RollBackReason, RunCompleted, RunDispatched, RunFailed, RunRolledBack
-from research_fsm.outcomes import Claimed, Created, KeyReused, PersonNotFound, Queued, RolledBack, Unresolved
+from research_fsm.outcomes import (
+    Added,
+    AlreadyAdded,
+    Claimed,
+    Created,
+    KeyReused,
+    PersonNotFound,
+    Queued,
+    RolledBack,
+    Unresolved,
+)
 from research_fsm.testing.recount import CountedRun, Life, Recount
 from research_fsm.testing.simulate.network import Network
 from research_fsm.testing.simulate.watch import Happened
@@ -29,6 +40,7 @@ class Witness:
         worked: Whoever has done the work of a run: has reported it, or returned it.
         requests: What each request key was used for.
         answers: What each request key was answered, once that was settled.
+        addresses: Who was added last under each owner's address.
         promised: Which run a request key was answered with.
     """
 
@@ -38,6 +50,7 @@ class Witness:
     worked: set[tuple[str, str]] = Factory(set)
     requests: dict[str, set[str]] = Factory(dict)
     answers: dict[str, object] = Factory(dict)
+    addresses: dict[tuple[str, str], str] = Factory(dict)
     promised: dict[str, str] = Factory(dict)
 
     # --- what was told ---
@@ -94,6 +107,29 @@ class Witness:
                     yield f"X1: {' and '.join(others)} were both told to execute run {run_id}"
             case TakeEntry() if isinstance(answer, Claimed):
                 self.claimed.setdefault(answer.run_id, []).append(answer.external_id)
+
+    def told_address(self, adding: AddPerson | None, answer: object) -> Iterator[str]:
+        """Look at what came of adding somebody with an address: a partner has each address once."""
+        if adding is None or adding.linkedin_url is None:
+            return
+        address = (adding.owner, adding.linkedin_url)
+        there = self.addresses.get(address, "")
+        taken = there in self.recount.people and not self.recount.people[there].erased
+        match answer:
+            case AlreadyAdded(person_id=person_id):
+                if not taken or person_id != there:
+                    yield f"1: {person_id} was said to have the address of {there if taken else 'nobody'}"
+            case Added(person_id=person_id) | Created(person_id=person_id):
+                yield from self._settles(address, there if taken else "", person_id)
+            case Send(request=request):
+                yield from self._settles(address, there if taken else "", request.person_id)
+            case _:
+                return
+
+    def _settles(self, address: tuple[str, str], there: str, person_id: str) -> Iterator[str]:
+        if there not in ("", person_id):
+            yield f"1: a partner has {there} and {person_id} under the same address"
+        self.addresses[address] = person_id
 
     def is_reported(self, command: object) -> None:
         """Remember that somebody says to have done the work."""

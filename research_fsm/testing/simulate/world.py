@@ -245,11 +245,13 @@ class World:
             self._throw(actor, error)
         except CommitUnknown as error:
             self._check(before, disk.answer)
+            self.hold_to(list(self.witness.told_address(actor.adding, disk.answer)))
             self._throw(actor, error)
         except ResearchError as error:
             self.hold_to([f"{type(error).__name__}: {error}"])
         else:
             self._check(before, answer)
+            self.hold_to(list(self.witness.told_address(actor.adding, answer)))
             actor.command, actor.sent = None, transcript.sent(answer)
             if not actor.server and fate == Fate.DOUBLED and command is not None:
                 self.copies[f"copy_{actor.name}"] = command
