@@ -6,6 +6,7 @@ where it left the table. Times are integer microseconds UTC.
 
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Any
 
 from attrs import evolve as changed
 from attrs import frozen
@@ -184,11 +185,13 @@ def evolve(person: Person, event: PersonEvent, at: int) -> Person:
         event: What happened.
         at: When it was recorded, in microseconds UTC.
     """
-    after = _changed_by(person, event, at)
+    changes = _changes(person, event, at)
     phase = lifecycle.dest(person.phase, lifecycle.trigger_of(event))
-    if lifecycle.status(phase) is person.status:
-        return after if phase is person.phase else changed(after, phase=phase)
-    return changed(after, phase=phase, since=at)
+    if phase is not person.phase:
+        changes["phase"] = phase
+        if lifecycle.status(phase) is not person.status:
+            changes["since"] = at
+    return changed(person, **changes) if changes else person
 
 
 def fold(person: Person, events: Iterable[tuple[PersonEvent, int]]) -> Person:
@@ -198,42 +201,39 @@ def fold(person: Person, events: Iterable[tuple[PersonEvent, int]]) -> Person:
     return person
 
 
-def _changed_by(person: Person, event: PersonEvent, at: int) -> Person:
+def _changes(person: Person, event: PersonEvent, at: int) -> dict[str, Any]:
+    """Return what an event changes besides the phase, by field."""
     match event:
         case PersonAdded(owner=owner, kind=kind, profile_digest=digest):
-            return changed(person, owner=owner, kind=kind, profile_digest=digest, added_at=at)
+            return {"owner": owner, "kind": kind, "profile_digest": digest, "added_at": at}
         case RunStarted(run_id, run_no, cost, inside, deadline, request_digest):
-            return changed(
-                person, run=Run(run_id, run_no, cost, inside, request_digest, started_at=at, deadline=deadline)
-            )
+            return {"run": Run(run_id, run_no, cost, inside, request_digest, started_at=at, deadline=deadline)}
         case CallbackRefused():
-            return changed(person, refused=(*person.refused, event))
+            return {"refused": (*person.refused, event)}
         case ReportMarkedStale():
-            return person
+            return {}
         case _ if person.run is None or person.status is not Status.RUNNING:
-            return person
+            return {}
         case PersonErased():
-            return changed(person, run=_run_after(person.run, event, at))
+            return {"run": _run_after(person.run, event, at)}
         case _ if person.run.run_no != event.run_no:
-            return person
+            return {}
         case RunCompleted(run_no, external_id, version, digest):
-            return changed(
-                person,
-                run=_run_after(person.run, event, at),
-                outcome=Outcome(run_no, CallbackKind.COMPLETE, external_id, digest),
-                reports=version,
-                reported_at=at,
-                failures_in_a_row=0,
-            )
+            return {
+                "run": _run_after(person.run, event, at),
+                "outcome": Outcome(run_no, CallbackKind.COMPLETE, external_id, digest),
+                "reports": version,
+                "reported_at": at,
+                "failures_in_a_row": 0,
+            }
         case RunFailed(run_no, external_id, _, digest):
-            return changed(
-                person,
-                run=_run_after(person.run, event, at),
-                outcome=None if external_id is None else Outcome(run_no, CallbackKind.FAIL, external_id, digest),
-                failures_in_a_row=person.failures_in_a_row + 1,
-            )
+            return {
+                "run": _run_after(person.run, event, at),
+                "outcome": None if external_id is None else Outcome(run_no, CallbackKind.FAIL, external_id, digest),
+                "failures_in_a_row": person.failures_in_a_row + 1,
+            }
         case AttemptArmed() | AttemptAnswered() | RunDispatched() | RunClaimed() | RunRolledBack():  # The last case.
-            return changed(person, run=_run_after(person.run, event, at))
+            return {"run": _run_after(person.run, event, at)}
 
 
 def _run_after(run: Run, event: _RunEvent, at: int) -> Run:

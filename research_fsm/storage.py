@@ -10,7 +10,7 @@ UTC.
 """
 
 import hashlib
-import json
+import json.encoder
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Generic, Protocol, TypeVar
@@ -39,7 +39,8 @@ __all__ = [
 A = TypeVar("A")
 A_co = TypeVar("A_co", covariant=True)
 
-_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_quoted: Callable[[str], str] = json.encoder.encode_basestring
+"""A text as JSON, with what is not ASCII as it is."""
 
 
 @frozen
@@ -293,8 +294,8 @@ def next_hash(previous: bytes, stream: str, version: int, event: NewEvent | Reco
     It is SHA-256(previous hash + canonical JSON of ``[stream, version, type, schema, at, data, meta]``). The position
     is left out, so that a log keeps its hashes when it moves to another store.
     """
-    head = _to_json([stream, version, event.type, event.schema, at])
-    return hashlib.sha256(b"%b%b,%b,%b]" % (previous, head[:-1].encode(), event.data, event.meta)).digest()
+    head = f"[{_quoted(stream)},{version},{_quoted(event.type)},{event.schema},{at},"
+    return hashlib.sha256(b"%b%b%b,%b]" % (previous, head.encode(), event.data, event.meta)).digest()
 
 
 Rule = Callable[[View, int], Write[A]]

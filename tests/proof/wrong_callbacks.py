@@ -121,9 +121,9 @@ WRONG_CALLBACKS = (
         "stale callback changes something",
         "5",
         person,
-        "_changed_by",
-        "return changed(person, refused=(*person.refused, event))",
-        "return changed(person, refused=(*person.refused, event), outcome=None, reports=0)",
+        "_changes",
+        'return {"refused": (*person.refused, event)}',
+        'return {"refused": (*person.refused, event), "outcome": None, "reports": 0}',
     ),
     Mistake(
         "stale callback recorded again and again",

@@ -24,7 +24,7 @@ WRONG_DISPATCHES = (
         "claimed_by not cleared",
         "X7",
         person,
-        "_changed_by",
+        "_changes",
         "started_at=at, deadline=deadline)",
         "started_at=at, deadline=deadline, claimed_by=person.run and person.run.claimed_by)",
     ),
