@@ -61,7 +61,7 @@ def simulate(
                 campaign.go(_seeds(seed or 0, count), seconds=seconds, told=told)
         except KeyboardInterrupt:
             interrupted = True
-        _show(session, campaign, make_store)
+        _show(session, campaign)
         if alone and campaign.failed is None and not session.as_json:
             _tell(session, seed or 0, make_store)
     if campaign.failed is not None:
@@ -113,13 +113,13 @@ def _progress(
         yield told
 
 
-def _show(session: Session, campaign: "Campaign", make_store: "Callable[[Callable[[], int]], Store]") -> None:
+def _show(session: Session, campaign: "Campaign") -> None:
     """Print what was reached, and the story of what went wrong."""
     from research_fsm.testing.simulate import shrink
 
-    small = None if campaign.failed is None else shrink(campaign.failed, make_store)
+    small = None if campaign.failed is None else shrink(campaign.failed)
     if session.as_json:
-        session.show(_as_json(campaign, small, make_store), lambda: "")
+        session.show(_as_json(campaign, small), lambda: "")
         return
     if campaign.coverage.worlds > 1:
         session.show(None, lambda: _table(campaign))
@@ -127,13 +127,13 @@ def _show(session: Session, campaign: "Campaign", make_store: "Callable[[Callabl
     if small is not None:
         from research_fsm.testing.simulate import story
 
-        session.line(f"\n{story(small, make_store)}")
+        session.line(f"\n{story(small)}")
 
 
 def _tell(session: Session, seed: int, make_store: "Callable[[Callable[[], int]], Store]") -> None:
     from research_fsm.testing import simulate as simulator
 
-    session.line(f"\n{simulator.story(simulator.simulate(seed, make_store), make_store)}")
+    session.line(f"\n{simulator.story(simulator.simulate(seed, make_store))}")
 
 
 def _summary(campaign: "Campaign") -> str:
@@ -163,7 +163,7 @@ def _table(campaign: "Campaign") -> "Table":
     return table
 
 
-def _as_json(campaign: "Campaign", small: "Outcome | None", make_store: "Callable[[Callable[[], int]], Store]") -> Json:
+def _as_json(campaign: "Campaign", small: "Outcome | None") -> Json:
     from research_fsm.testing.simulate import lines, story
     from research_fsm.testing.simulate.coverage import ROWS
 
@@ -180,7 +180,7 @@ def _as_json(campaign: "Campaign", small: "Outcome | None", make_store: "Callabl
             "law": small.law,
             "wrong": list(small.wrong),
             "schedule": lines(small.schedule).splitlines(),
-            "story": story(small, make_store),
+            "story": story(small),
         }
     return {
         "worlds": coverage.worlds,

@@ -1,14 +1,20 @@
 """What the simulator finds: mistakes of the protocol, small, as a story, and as a test to paste."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import pytest
+from attrs import evolve
 
 from research_fsm.laws import STATEMENTS
+from research_fsm.storage import Query, Rule, View, Write
+from research_fsm.stores.memory import MemoryStore
 from research_fsm.testing.simulate import Outcome, as_test, shrink, simulate, story
 from tests.simulate.mistakes import make
 
-MOST_SEEDS = 400
+A = TypeVar("A")
+
+MOST_SEEDS = 1_000
 
 FOUND = (
     # What takes no fault to find.
@@ -94,6 +100,31 @@ def test_the_test_to_paste_is_red_until_the_mistake_is_gone(monkeypatch: pytest.
             test()
     assert (test.__doc__ or "").startswith("X2: ")
     test()
+
+
+def test_a_world_that_is_checked_is_made_small_by_itself() -> None:
+    """A test over seeds fails with a short story; of a store of one's own, it is that store's."""
+    outcome = next(one for one in (simulate(seed, Forgetful) for seed in range(50)) if one.wrong)
+    with pytest.raises(AssertionError, match="WRONG     7: the head") as raised:
+        outcome.check()
+    assert len(str(raised.value).splitlines()) < 50
+    assert shrink(outcome).make_store is Forgetful
+
+
+class Forgetful(MemoryStore):
+    """A store that keeps an earlier state than its events make."""
+
+    def transact(self, query: Query, rule: Rule[A]) -> A:
+        """Keep the state of an account whose third event it is."""
+
+        def wrong(view: View, now: int) -> Write[A]:
+            write = rule(view, now)
+            kept = (
+                evolve(end, state=view.heads[end.stream].state) if end.expected == 2 else end for end in write.streams
+            )
+            return evolve(write, streams=tuple(kept))
+
+        return super().transact(query, wrong)
 
 
 def test_what_is_not_wrong_is_not_made_smaller() -> None:

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from research_fsm import flows, requests
 from research_fsm.errors import InvalidInput
+from research_fsm.lifecycle import Phase, Trigger
+from research_fsm.requests import Flow
 from research_fsm.stores.sqlite import SQLiteStore
 from research_fsm.testing.simulate import Coverage, lines, replay, simulate, steps
 from research_fsm.testing.simulate.coverage import FAULTS, ROWS
@@ -98,3 +101,42 @@ def test_a_schedule_that_is_none_is_refused(text: str) -> None:
     """It says what is wrong with which line, before anything happens."""
     with pytest.raises(InvalidInput, match="schedule"):
         replay(text)
+
+
+def test_whoever_goes_on_for_ever_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flow that never ends, and a queue that is never empty, end the world and not the patience of whoever waits."""
+
+    def endless(command: object, policy: object) -> Flow[None]:  # noqa: ARG001  # As the flow is called.
+        while True:
+            yield from requests.cancel("run_1")
+
+    monkeypatch.setattr(flows, "erase", endless)
+    schedule = """
+        world kind=outside
+        add c1 s1 p1 acme
+        go c1
+        erase c2 s1 p1
+        rest
+        """
+    assert replay(schedule).wrong == ("6: c2 goes on for ever",)
+
+
+def test_an_engine_that_never_begins_a_run_keeps_nobody() -> None:
+    """A mistyped task looks like success to whoever asks; the queue's deadline ends it, and the credit comes back."""
+    outcome = replay(
+        """
+        world kind=outside typo=1
+        grant c1 s1 acme g1 1
+        go c1
+        create c2 s1 p1 acme
+        go c2
+        go c2
+        go c2
+        go c2
+        work run_c2_1 complete
+        rest
+        """
+    )
+    outcome.check()
+    assert (Phase.QUEUED, Trigger.FAIL_UNCLAIMED) in outcome.coverage.rows
+    assert (Phase.QUEUED, Trigger.CLAIM) not in outcome.coverage.rows

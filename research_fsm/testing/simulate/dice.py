@@ -129,6 +129,7 @@ class Dice:
             ages=self._chance(0.25),
             key_ttl=self._of((0, 0, 20)),
             queue_ttl=self._of((0, 0, 20)),
+            typo=self._chance(0.05),
             attempts=self._of((2, 3)),
             clocks=self._chance(0.2),
         )

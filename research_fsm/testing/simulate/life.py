@@ -6,7 +6,7 @@ Floor 6. A part of `simulate`.
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 
-from attrs import frozen
+from attrs import field, frozen
 
 from research_fsm.storage import Reader, Store
 from research_fsm.stores.memory import MemoryStore
@@ -36,6 +36,7 @@ class Outcome:
         fingerprint: What the log ended with: the same wherever the same world is simulated.
         wrong: What is wrong, each beginning with the name of a law; nothing if every law holds.
         seed: Where the schedule came from, if it came from one.
+        make_store: Makes the store of another world like it.
     """
 
     schedule: tuple[Step, ...]
@@ -43,6 +44,7 @@ class Outcome:
     fingerprint: str
     wrong: tuple[str, ...] = ()
     seed: int | None = None
+    make_store: MakeStore = field(default=MemoryStore, eq=False, repr=False)
 
     @property
     def law(self) -> str:
@@ -50,15 +52,16 @@ class Outcome:
         return self.wrong[0].partition(":")[0] if self.wrong else ""
 
     def check(self) -> None:
-        """Fail as a test does, with the story of what happened.
+        """Fail as a test does, with the story of what happened, made as small as it can be.
 
         Raises:
             AssertionError: A law does not hold.
         """
         if self.wrong:
+            from research_fsm.testing.simulate.shrink import shrink
             from research_fsm.testing.simulate.story import story
 
-            raise AssertionError(story(self))
+            raise AssertionError(story(shrink(self)))
 
 
 def simulate(seed: int, make_store: MakeStore = MemoryStore) -> Outcome:
@@ -66,7 +69,7 @@ def simulate(seed: int, make_store: MakeStore = MemoryStore) -> Outcome:
 
     Args:
         seed: Any whole number.
-        make_store: Makes an empty store that tells the time by a clock, in microseconds UTC.
+        make_store: Makes an empty store that tells the time by a clock, in microseconds UTC; another one at each call.
     """
     dice = Dice(seed)
 
@@ -121,7 +124,7 @@ def live(
     finally:
         world.close()
     world.coverage.steps = len(taken) - 1
-    return Outcome(tuple(taken), world.coverage, log, wrong, seed)
+    return Outcome(tuple(taken), world.coverage, log, wrong, seed, make_store)
 
 
 def _take(world: World, step: Step) -> None:

@@ -18,7 +18,6 @@ from research_fsm.testing.simulate.words import RESULTS, Fate
 
 __all__ = ["Late", "Network"]
 
-_TASK = "deep-research-enrich"
 _NEVER = frozenset(
     {
         Fault.UNREACHABLE,
@@ -59,11 +58,13 @@ class Network:
         clock: The true time, in microseconds UTC.
         key_ttl: How long the engine remembers a key, as it is told; None for as long as it likes.
         queue_ttl: Seconds that a run waits in the engine's queue before it expires; None for ever.
+        task: The task that it is told to run.
     """
 
     clock: Callable[[], int]
     key_ttl: str | None = None
     queue_ttl: int | None = None
+    task: str = "deep-research-enrich"
     late: dict[str, Late] = Factory(dict)
     under_way: dict[str, int] = Factory(dict)
     engine: FakeEngine = Factory(lambda self: FakeEngine(self.clock, new_id=self._next_id), takes_self=True)
@@ -115,7 +116,9 @@ class Network:
         options = {"idempotencyKey": request.dispatch_key, "tags": [request.run_id]}
         if self.key_ttl is not None:
             options["idempotencyKeyTTL"] = self.key_ttl
-        run, cached = self.engine.trigger(_TASK, request, options | ({"ttl": self.queue_ttl} if self.queue_ttl else {}))
+        run, cached = self.engine.trigger(
+            self.task, request, options | ({"ttl": self.queue_ttl} if self.queue_ttl else {})
+        )
         if fault is Fault.CREATED_THEN_500 and not cached:
             run.queued = False
         return run.external_id

@@ -93,7 +93,9 @@ class _Power:
         self._store: Store | None = None
 
     def live(self) -> Cuts:
-        simulate(self._seed, self._make_store).check()
+        outcome = simulate(self._seed, self._make_store)
+        if outcome.wrong:
+            raise AssertionError(f"seed {self._seed}: {'; '.join(outcome.wrong)}")
         return self._counted
 
     def _make_store(self, clock: Callable[[], int]) -> Marked:

@@ -20,6 +20,7 @@ from research_fsm.testing.simulate.world import World
 __all__ = ["come_to_rest"]
 
 _MOST_PASSES = 60
+_MOST_STEPS = 500
 _PAUSE = timedelta(seconds=7)
 _RUNNING = frozenset(map(str, RUNNING))
 
@@ -77,8 +78,15 @@ def _finish(world: World) -> None:
     for name in (*world.network.late, *world.copies):
         surroundings.arrive(world, name)
     for name in list(world.actors):
-        while name in world.actors:
-            surroundings.go(world, name)
+        _to_the_end(world, name)
+
+
+def _to_the_end(world: World, name: str) -> None:
+    for _ in range(_MOST_STEPS):
+        if name not in world.actors:
+            return
+        surroundings.go(world, name)
+    world.hold_to([f"6: {name} goes on for ever"])
 
 
 def _recover(world: World, *, silent: bool) -> None:
@@ -100,17 +108,20 @@ def _recover(world: World, *, silent: bool) -> None:
 
 
 def _work_off(world: World, queue: Runs) -> None:
-    while isinstance(taken := queue.take(), Claimed | GivenUp):
+    for _ in range(_MOST_STEPS):
+        taken = queue.take()
+        if not isinstance(taken, Claimed | GivenUp):
+            return
         if isinstance(taken, Claimed):
             world.witness.worked.add((taken.run_id, taken.external_id))
             queue.complete(taken.run_id, taken.run_no, taken.external_id, {"found_by": taken.external_id})
+    world.hold_to(["6: the embedded queue is never empty"])
 
 
 def _let_engine_work(world: World) -> None:
     for run in world.network.engine.runs:
         if run.status is Status.QUEUED and run.queued:
             surroundings.work(world, run.external_id, "complete")
-            while run.external_id in world.actors:
-                surroundings.go(world, run.external_id)
+            _to_the_end(world, run.external_id)
         elif run.status is Status.EXECUTING:
             world.network.engine.end(run.external_id, Status.TIMED_OUT)

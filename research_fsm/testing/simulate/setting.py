@@ -26,7 +26,7 @@ _SHORT = Policy(
 _AGE = timedelta(seconds=60)
 _KINDS = ("outside", "inside", "both")
 _NUMBERS = {"servers", "cost", "key_ttl", "queue_ttl", "attempts"}
-_FLAGS = {"ages", "clocks"}
+_FLAGS = {"ages", "clocks", "typo"}
 
 
 @frozen(kw_only=True)
@@ -40,6 +40,7 @@ class Setting:
         ages: Whether reports are marked stale by age, after a minute.
         key_ttl: Seconds for which the engine remembers a key; 0 for a month.
         queue_ttl: Seconds that a run waits in the engine's queue before it expires; 0 for ever.
+        typo: Whether the task's id is mistyped: the engine takes every request, and begins none.
         attempts: Dispatch requests per run, at most.
         clocks: Whether clocks may jump and drift, so that leases of different servers say little.
     """
@@ -50,6 +51,7 @@ class Setting:
     ages: bool = False
     key_ttl: int = 0
     queue_ttl: int = 0
+    typo: bool = False
     attempts: int = 3
     clocks: bool = False
 

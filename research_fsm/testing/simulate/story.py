@@ -8,10 +8,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from research_fsm.requests import Cancel, Dispatch, Look, Read, Transact
-from research_fsm.stores.memory import MemoryStore
 from research_fsm.testing.engine_words import Fault
 from research_fsm.testing.simulate.actors import Actor
-from research_fsm.testing.simulate.life import MakeStore, Outcome, replay
+from research_fsm.testing.simulate.life import Outcome, replay
 from research_fsm.testing.simulate.words import Fate, Step, lines
 from research_fsm.testing.simulate.world import World
 
@@ -21,12 +20,11 @@ _ID = re.compile(r"(?:person:)?00000000-0000-4000-8000-([01])0*(\d+)")
 _SECOND = 1_000_000
 
 
-def story(outcome: Outcome, make_store: MakeStore = MemoryStore) -> str:
+def story(outcome: Outcome) -> str:
     """Return what happened, step by step, and if something is wrong at its end, what, and a test to paste.
 
     Args:
         outcome: What came of a world.
-        make_store: Makes an empty store, as for `simulate`.
     """
     told: list[str] = []
     begun: list[int] = []
@@ -37,7 +35,7 @@ def story(outcome: Outcome, make_store: MakeStore = MemoryStore) -> str:
         seconds = (world.now - begun[0]) // _SECOND
         told.append(f"{seconds:>6} s    {_in_words(world, step)}")
 
-    again = replay(outcome.schedule, make_store, listen)
+    again = replay(outcome.schedule, outcome.make_store, listen)
     wrong = [f"   WRONG     {_named(words)}" for words in again.wrong or outcome.wrong]
     heading = "a schedule" if outcome.seed is None else f"seed {outcome.seed}"
     happened = "\n".join([*told, *wrong])

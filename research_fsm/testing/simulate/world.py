@@ -91,6 +91,8 @@ class World:
         self.disk = Disk(make_store(lambda: self._local))
         key_ttl = f"{setting.key_ttl}s" if setting.key_ttl else None
         self.network = Network(lambda: self.now, key_ttl, setting.queue_ttl or None)
+        if setting.typo:
+            self.network.task = "deep-resaerch-enrich"
         self.watch = Watch(self.disk)
         self.witness = Witness(self.network, self.watch.recount)
         self.coverage = Coverage(worlds=1)
