@@ -27,6 +27,7 @@ from research_fsm.stores.sqlite_backup import copy as copy_file
 from research_fsm.stores.sqlite_channel import Channel
 from research_fsm.stores.sqlite_errors import DRIVER_ERRORS, busy, commit_failure
 from research_fsm.stores.sqlite_file import open_reader, open_writer, translated
+from research_fsm.stores.sqlite_joined import JoinedStore
 from research_fsm.stores.sqlite_lock import LockFile
 from research_fsm.stores.sqlite_reads import SQLiteReader, load, text_or_bytes
 from research_fsm.stores.sqlite_schema import read_secret
@@ -122,6 +123,18 @@ class SQLiteStore(SQLiteReader):
     async def transact_async(self, query: Query, rule: Rule[A]) -> A:
         """Do the same for a caller who awaits, in the same line as those who block."""
         return await self._callers.call_async(query, rule)
+
+    def joined(self, connection: object) -> JoinedStore:
+        """Return a store that works inside a transaction of the host's own, on this file.
+
+        Args:
+            connection: The host's, of sqlite3, SQLAlchemy or Django, or a session of SQLAlchemy.
+
+        Raises:
+            InvalidInput: It is no connection to this file, or has no open transaction to join.
+            StoreBusy: Somebody else is writing.
+        """
+        return JoinedStore(self._where, connection, self._secret, self._clock)
 
     @contextmanager
     def snapshot(self) -> Iterator[SQLiteReader]:
