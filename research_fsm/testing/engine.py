@@ -233,8 +233,9 @@ class FakeEngine:
     def _expire(self) -> None:
         """End what has waited longer than its ttl; one that was never queued waits for ever."""
         for run in self._runs.values():
-            patience = ttl(run.options.get("ttl"))
-            if run.status is Status.QUEUED and run.queued and patience is not None:
+            waits = run.status is Status.QUEUED and run.queued
+            patience = ttl(run.options.get("ttl")) if waits else None
+            if patience is not None:
                 run.status = Status.EXPIRED if self.now >= run.created_at + micros(patience) else run.status
 
     # --- over HTTP ---

@@ -15,7 +15,7 @@ from research_fsm.stores.sqlite import SQLiteStore
 from research_fsm.testing.simulate import Coverage, lines, replay, simulate, steps
 from research_fsm.testing.simulate.coverage import FAULTS, ROWS
 
-SEEDS = 300
+SEEDS = 200
 
 
 def test_no_world_breaks_a_law_and_together_they_reach_everything() -> None:

@@ -5,6 +5,7 @@ and what it is mostly busy with; a world with everything at once would hardly ev
 ``random()`` is used, whose sequence Python promises for ever.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 from random import Random
@@ -28,7 +29,7 @@ T = TypeVar("T")
 _OWNERS = ("acme", "bolt")
 _ENDS = (Status.CRASHED, Status.TIMED_OUT, Status.FAILED, Status.SYSTEM_FAILURE, Status.CANCELED, Status.EXPIRED)
 _SECONDS = (("1", "3", "8", "11", "31"), ("3", "8"), ("8",), ("1", "11", "31"))
-_RENEWALS = (("0", "0", "0", "1"), ("0", "9"))
+_RENEWALS = (("0",), ("0", "0", "0", "1"), ("0", "9"))
 _JUMPS = ("-40", "-5", "5", "40")
 _DRIFTS = ("-20", "20", "0")
 _MOST_AT_WORK = 6
@@ -40,7 +41,7 @@ _USUAL = {
     "take": 10.0,
     "wait": 6.0,
     "age": 5.0,
-    "recover": 4.0,
+    "recover": 3.0,
     "repeat": 2.0,
     "grant": 1.5,
     "create": 1.5,
@@ -75,7 +76,7 @@ class Dice:
     def __init__(self, seed: int) -> None:
         self._random = Random(seed).random  # noqa: S311  # It is to be foreseen.
         self.setting = self._drawn_setting()
-        self.length = self._of((60, 150, 300))
+        self.length = self._of((100, 250, 500))
         self._fault_rate = self._of((0.0, 0.05, 0.15, 0.4))
         self._busy = self._of((0.6, 0.75, 0.85))
         self._stall_rate = self._of((0.0, 0.1, 0.3))
@@ -103,8 +104,7 @@ class Dice:
         if at_work and (len(at_work) >= _MOST_AT_WORK or self._chance(self._busy)):
             return self._go(world)
         for _ in range(_TRIES):
-            drawn = self._random() * self._sums[-1]
-            step = self._makers[next(place for place, total in enumerate(self._sums) if drawn < total)](world)
+            step = self._makers[bisect_right(self._sums, self._random() * self._sums[-1])](world)
             if step is not None:
                 return step
         return self._go(world) if at_work else self._wait(world)
@@ -188,7 +188,7 @@ class Dice:
             return None
         owner = world.watch.person(person_id_of(person)).owner
         if owner and world.watch.account(owner).available < world.setting.cost and self._chance(0.7):
-            return ("grant", self._name("c"), self._server(world), owner, f"g{self._names}", self._of(("1", "9")))
+            return ("grant", self._name("c"), self._server(world), owner, f"g{self._names}", self._of(("2", "20")))
         return ("start", self._name("c"), self._server(world), person, *self._owned(), *key, *joined)
 
     def _create(self, world: World) -> Step:

@@ -13,9 +13,9 @@ from research_fsm import transactions
 from research_fsm.events import RunStarted
 from research_fsm.lifecycle import Phase
 from research_fsm.policy import Policy
-from research_fsm.storage import Query, QueueEntry, Reader
+from research_fsm.storage import Query, Reader
 from research_fsm.testing import oracle
-from research_fsm.testing.simulate.watch import Happened, Watch
+from research_fsm.testing.simulate.watch import Beside, Happened, Watch
 from research_fsm.testing.steps import Command, Moment, Step
 
 __all__ = ["Before", "Oracle"]
@@ -57,7 +57,7 @@ class Oracle:
         self.whose: dict[str, str] = {}
         """The person of each run."""
         self._reader, self._watch, self._policy = reader, watch, policy
-        self._beside: dict[str, tuple[QueueEntry | None, int | None]] = {}
+        self._beside: dict[str, Beside] = {}
 
     def before(self, command: Command | None, now: int) -> Before | None:
         """Return what stands in the store before a command; None if the oracle knows nothing of it."""
@@ -96,12 +96,11 @@ class Oracle:
         entry, due = self._beside.get(person_id) or self._look(person_id)
         return Moment(self._watch.person(person_id), self._watch.account(owner), entry, due)
 
-    def _look(self, person_id: str) -> tuple[QueueEntry | None, int | None]:
-        """Return the person's entry in the embedded queue, and when recovery looks next; reads no more than it must."""
-        run, stream = self._watch.person(person_id).run, transactions.person_stream(person_id)
-        if person_id in self._watch.dues and (run is None or not run.inside):
-            found: tuple[QueueEntry | None, int | None] = (None, self._watch.dues[person_id])
-        else:
+    def _look(self, person_id: str) -> Beside:
+        """Return what stands beside a person; the store is read only if the watch has not read it just now."""
+        found = self._watch.beside.get(person_id)
+        if found is None:
+            run, stream = self._watch.person(person_id).run, transactions.person_stream(person_id)
             view = self._reader.read(Query(streams=(stream,), entry=None if run is None else run.run_id))
             head = view.heads.get(stream)
             found = (view.entry, None if head is None else head.due)

@@ -16,10 +16,13 @@ from research_fsm.account import Account
 from research_fsm.events import PersonEvent
 from research_fsm.lifecycle import RUNNING
 from research_fsm.person import Person
-from research_fsm.storage import Head, Query, RecordedEvent, Store
+from research_fsm.storage import Head, Query, QueueEntry, RecordedEvent, Store
 from research_fsm.testing.recount import Recount
 
-__all__ = ["Happened", "Watch"]
+__all__ = ["Beside", "Happened", "Watch"]
+
+Beside = tuple[QueueEntry | None, int | None]
+"""A person's entry in the embedded queue, and when recovery looks at them next."""
 
 _PERSON = "person:"
 
@@ -60,7 +63,7 @@ class Watch:
         recount: Runs and credits, counted again.
         recorded: The events of the last step.
         happened: The same events of people, with the states that they found.
-        dues: When recovery looks next at the people of the last step.
+        beside: The entries in the embedded queue of the people of the last step, and when recovery looks at them next.
         position: How far the log was followed.
         count: How many events there are.
     """
@@ -71,7 +74,7 @@ class Watch:
         self.recount = Recount()
         self.recorded: list[RecordedEvent] = []
         self.happened: list[Happened] = []
-        self.dues: dict[str, int | None] = {}
+        self.beside: dict[str, Beside] = {}
         self.position = 0
         self.count = 0
         self._store = store
@@ -87,7 +90,7 @@ class Watch:
     def follow(self) -> list[str]:
         """Look at what was recorded since the last time, and return what is wrong with it."""
         self.recorded = list(self._store.events(after=self.position))
-        self.happened, self.dues = [], {}
+        self.happened, self.beside = [], {}
         if not self.recorded:
             return []
         self.position = self.recorded[-1].position
@@ -96,10 +99,15 @@ class Watch:
         for recorded in self.recorded:
             wrong += [f"{words} ({recorded.stream} version {recorded.version})" for words in self._followed(recorded)]
         streams = tuple(dict.fromkeys(recorded.stream for recorded in self.recorded))
-        heads = self._store.read(Query(streams=streams)).heads
+        view = self._store.read(Query(streams=streams, entry=self._entry_of(streams)))
         for stream in streams:
-            wrong += [f"{words} ({stream})" for words in self._head_differs(stream, heads.get(stream))]
+            wrong += [f"{words} ({stream})" for words in self._head_differs(stream, view.heads.get(stream), view.entry)]
         return wrong
+
+    def _entry_of(self, streams: Sequence[str]) -> str | None:
+        """Return the run whose entry in the embedded queue is read along: a step is about one person, if about any."""
+        runs = (self.people[stream[len(_PERSON) :]].run for stream in streams if stream.startswith(_PERSON))
+        return next((run.run_id for run in runs if run is not None), None)
 
     def _followed(self, recorded: RecordedEvent) -> Iterator[str]:
         kind, _, name = recorded.stream.partition(":")
@@ -121,7 +129,7 @@ class Watch:
             if words is not None:
                 yield f"{account_law.__name__}: {words}"
 
-    def _head_differs(self, stream: str, head: Head | None) -> Iterator[str]:
+    def _head_differs(self, stream: str, head: Head | None, entry: QueueEntry | None) -> Iterator[str]:
         """Invariant 7, and that somebody looks at whoever is running."""
         if head is None:
             yield "7: there are events and no head"
@@ -132,7 +140,7 @@ class Watch:
                 yield f"7: the head says {codec.decode_account(head)}, the events {self.accounts[name]}"
             return
         person = self.people[name]
-        self.dues[name] = head.due
+        self.beside[name] = (entry, head.due)
         if head.state != codec.encode(person):
             yield f"7: the head says {codec.decode_person(head)}, the events {person}"
         if head.tag != str(person.phase):
