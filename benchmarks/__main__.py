@@ -1,112 +1,111 @@
-"""``python -m benchmarks``: every case against its baseline, as a table, or as JSON with ``--json``."""
+"""``python -m benchmarks``: every case against its baseline, as a table, as JSON, and drawn."""
 
 import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from attrs import asdict
+from attrs import asdict, evolve
 
-from benchmarks.by_hand import ByHand
-from benchmarks.rounds import Paired, paired
-from research_fsm import Profile, Runs
-from research_fsm.stores.sqlite import SQLiteStore
+from benchmarks.growth import growth
+from benchmarks.imports import imports
+from benchmarks.many_callers import one_caller, tasks, threads
+from benchmarks.over_http import over_http
+from benchmarks.peers import peers
+from benchmarks.plot import drawn
+from benchmarks.processes import processes
+from benchmarks.rounds import Measured, Settings
+from benchmarks.slow_flush import with_slow_flushes
+from benchmarks.steps import steps
 
-_CREDITS = 10**9
+_TMPFS = Path("/dev/shm")  # noqa: S108  # It is asked for, to be measured.
 
-
-class _Starts:
-    """Starts people of one account through the library.
-
-    Args:
-        path: A file that does not exist yet.
-        people: How many people to prepare.
-    """
-
-    def __init__(self, path: Path, people: int) -> None:
-        self._store = SQLiteStore(path)
-        self._runs = Runs(self._store)
-        self._runs.grant("acme", _CREDITS)
-        self._people = [self._added(number) for number in range(people)]
-        self._next = iter(self._people)
-
-    def _added(self, number: int) -> str:
-        profile = Profile(first_name="Person", last_name=str(number), company="Example")
-        return self._runs.add("acme", profile).accepted().person_id
-
-    def start(self, operations: int) -> None:
-        """Start so many people."""
-        for _ in range(operations):
-            self._runs.start(next(self._next)).accepted()
-
-    def close(self) -> None:
-        """Close the store."""
-        self._store.close()
+Case = Callable[[Settings], list[Measured]]
 
 
-def _start_by_hand(folder: Path, rounds: int, operations: int) -> Paired:
-    """Compare one caller with what somebody would write by hand: same tables, one commit per start, no hash chain."""
-    people = (rounds + 1) * operations
-    case = _Starts(folder / "case.db", people)
-    by_hand = ByHand(folder / "by_hand.db", people, _CREDITS)
-    try:
-        return paired(
-            "a start on SQLite, one caller, hash chain on",
-            "sqlite3 by hand, same tables, no chain",
-            case.start,
-            by_hand.start,
-            rounds=rounds,
-            operations=operations,
-        )
-    finally:
-        case.close()
-        by_hand.close()
+def _on_tmpfs(settings: Settings) -> list[Measured]:
+    if not _TMPFS.is_dir():
+        print("the case on a tmpfs is left out: there is no /dev/shm", file=sys.stderr)
+        return []
+    with tempfile.TemporaryDirectory(dir=_TMPFS) as folder:
+        measured = one_caller(evolve(settings, folder=folder), 0.65)
+    return [evolve(measured, case=f"{measured.case}, on a tmpfs")]
 
 
-def _start_on_a_long_log(folder: Path, rounds: int, operations: int, events: int) -> Paired:
-    """Compare a start on a log of many events with one on a short log: it reads two heads and replays nothing."""
-    people = (rounds + 1) * operations
-    long, short = _Starts(folder / "long.db", people + events // 5), _Starts(folder / "short.db", people)
-    long.start(events // 5)
-    try:
-        return paired(
-            f"a start behind {events:,} events",
-            "itself on a short log",
-            long.start,
-            short.start,
-            rounds=rounds,
-            operations=operations,
-        )
-    finally:
-        long.close()
-        short.close()
+CASES: dict[str, Case] = {
+    "one": lambda settings: [one_caller(settings, 0.8)],
+    "tmpfs": _on_tmpfs,
+    "threads": lambda settings: [threads(settings, 8, 2.0)],
+    "tasks": lambda settings: [tasks(settings, 64, 4.0)],
+    "slow-flushes": with_slow_flushes,
+    "processes": processes,
+    "steps": steps,
+    "growth": growth,
+    "imports": imports,
+    "http": over_http,
+    "peers": peers,
+}
+
+_SLOW: dict[str, Case] = {
+    "threads": lambda settings: [threads(settings, 8, 6.0, ", flushes 2 ms slower")],
+    "tasks": lambda settings: [tasks(settings, 64, 20.0, ", flushes 2 ms slower")],
+}
 
 
-def _cases(folder: Path, rounds: int, operations: int, events: int) -> Iterator[Paired]:
-    yield _start_by_hand(folder, rounds, operations)
-    yield _start_on_a_long_log(folder, rounds, operations, events)
+def _measured(cases: dict[str, Case], settings: Settings) -> Iterator[Measured]:
+    for name, case in cases.items():
+        with tempfile.TemporaryDirectory(dir=settings.folder, prefix=f"{name}-") as folder:
+            yield from case(evolve(settings, folder=folder))
+
+
+def _printed(one: Measured) -> str:
+    reached = {True: "met", False: "missed", None: "shown"}[one.met]
+    bound = "" if one.target is None else f", to reach {'≤' if one.less_is_better else '≥'} {one.target:g}: {reached}"
+    lines = [f"{one.case}", f"  against {one.baseline}"]
+    if one.case_us:
+        lines.append(f"  {one.case_us:,.1f} µs against {one.baseline_us:,.1f} µs")
+    lines.append(f"  ratio {one.ratio:.2f} (from {one.lowest:.2f} to {one.highest:.2f}, {one.rounds} rounds){bound}")
+    return "\n".join([*lines, *([f"  {one.remark}"] if one.remark else [])])
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("--json", metavar="FILE", help="write JSON; - for standard output, instead of the table")
+    parser.add_argument("--plot", metavar="FILE", type=Path, help="draw the ratios into an SVG file")
+    parser.add_argument("--only", nargs="+", choices=CASES, metavar="CASE", help=f"some of {', '.join(CASES)}")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, for a first look")
+    parser.add_argument("--rounds", type=int, default=9, help="counted rounds of each case")
+    parser.add_argument("--operations", type=int, default=600, help="operations in a round")
+    parser.add_argument("--events", type=int, default=100_000, help="length of the longest log")
+    parser.add_argument("--seconds", type=float, default=2.0, help="how long processes compete in a round")
+    parser.add_argument("--folder", type=Path, help="where the files go: a disk, or a tmpfs")
+    parser.add_argument("--flushes-are-slow", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
 
 
 def main() -> int:
-    """Run every case and print what it came to."""
-    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--rounds", type=int, default=15, help="counted rounds of each case")
-    parser.add_argument("--operations", type=int, default=100, help="operations in a round")
-    parser.add_argument("--events", type=int, default=20_000, help="length of the long log")
-    parser.add_argument("--folder", type=Path, help="where the files go: a disk, or a tmpfs")
-    options = parser.parse_args()
+    """Run the cases and say what they came to."""
+    options = _options()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        results = list(_cases(Path(folder), options.rounds, options.operations, options.events))
-    if options.json:
-        print(json.dumps([asdict(result) for result in results], indent=2))
-        return 0
-    for result in results:
-        print(f"{result.name}\n  against {result.baseline}")
-        print(f"  {result.case_us:.0f} µs against {result.baseline_us:.0f} µs")
-        print(f"  ratio {result.ratio:.2f} (from {result.lowest:.2f} to {result.highest:.2f}, {result.rounds} rounds)")
+        settings = Settings(folder, options.rounds, options.operations, options.events, options.seconds)
+        if options.quick:
+            settings = Settings(folder, rounds=3, operations=200, events=10_000, seconds=1.0)
+        cases = _SLOW if options.flushes_are_slow else CASES
+        chosen = {name: case for name, case in cases.items() if options.only is None or name in options.only}
+        results = []
+        for one in _measured(chosen, settings):
+            results.append(one)
+            if options.json != "-":
+                print(_printed(one), flush=True)
+    rows = json.dumps([{**asdict(one), "met": one.met} for one in results], indent=2, ensure_ascii=False)
+    if options.json == "-":
+        print(rows)
+    elif options.json is not None:
+        Path(options.json).write_text(rows + "\n", "utf-8")
+    if options.plot is not None:
+        options.plot.write_text(drawn(results), "utf-8")
     return 0
 
 

@@ -1,0 +1,111 @@
+"""Many callers in one process: threads and tasks of the library against one connection with a lock."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from benchmarks.by_hand import ByHand
+from benchmarks.people import Starts
+from benchmarks.rounds import Measured, Settings, paired
+from research_fsm.async_runs import AsyncRuns
+
+__all__ = ["one_caller", "tasks", "threads"]
+
+_CREDITS = 10**9
+
+
+def one_caller(settings: Settings, target: float) -> Measured:
+    """Compare one caller with what somebody would write by hand: same tables, one commit per start, no hash chain."""
+    case, by_hand = _both(settings, "one")
+    try:
+        return paired(
+            "SQLite, 1 caller, hash chain on",
+            "sqlite3 by hand, same tables, no chain, one commit per start",
+            case.start,
+            by_hand.start,
+            settings,
+            target=target,
+        )
+    finally:
+        case.close()
+        by_hand.close()
+
+
+def threads(settings: Settings, callers: int, target: float, flush: str = "") -> Measured:
+    """Compare so many threads with the same threads on one connection behind a lock."""
+    case, by_hand = _both(settings, f"threads-{callers}")
+    lock = threading.Lock()
+
+    def locked() -> None:
+        with lock:
+            by_hand.start_next()
+
+    try:
+        return paired(
+            f"SQLite, {callers} threads{flush}",
+            f"sqlite3 by hand, {callers} threads, one connection with a lock",
+            lambda operations: _in_threads(callers, operations, case.start_next),
+            lambda operations: _in_threads(callers, operations, locked),
+            settings,
+            target=target,
+        )
+    finally:
+        case.close()
+        by_hand.close()
+
+
+def tasks(settings: Settings, callers: int, target: float, flush: str = "") -> Measured:
+    """Compare so many tasks with the same tasks that block the loop: faster by hand than a thread for each."""
+    case, by_hand = _both(settings, f"tasks-{callers}")
+    runs = AsyncRuns.of(case.runs)
+
+    async def awaited() -> None:
+        (await runs.start(case.next_person())).accepted()
+
+    async def blocking() -> None:
+        by_hand.start_next()
+        await asyncio.sleep(0)
+
+    try:
+        return paired(
+            f"SQLite, {callers} tasks{flush}",
+            f"sqlite3 by hand, {callers} tasks that block the loop",
+            lambda operations: asyncio.run(_in_tasks(callers, operations, awaited)),
+            lambda operations: asyncio.run(_in_tasks(callers, operations, blocking)),
+            settings,
+            target=target,
+        )
+    finally:
+        case.close()
+        by_hand.close()
+
+
+def _both(settings: Settings, name: str) -> tuple[Starts, ByHand]:
+    people = (settings.rounds + 1) * settings.operations
+    folder = Path(settings.folder)
+    return Starts(folder / f"{name}-case.db", people), ByHand(folder / f"{name}-by-hand.db", people, _CREDITS)
+
+
+def _in_threads(callers: int, operations: int, act: Callable[[], None]) -> None:
+    def work(count: int) -> None:
+        for _ in range(count):
+            act()
+
+    running = [threading.Thread(target=work, args=(count,)) for count in _shares(callers, operations)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+
+
+async def _in_tasks(callers: int, operations: int, act: Callable[[], Awaitable[None]]) -> None:
+    async def work(count: int) -> None:
+        for _ in range(count):
+            await act()
+
+    await asyncio.gather(*(work(count) for count in _shares(callers, operations)))
+
+
+def _shares(callers: int, operations: int) -> list[int]:
+    return [operations // callers + (number < operations % callers) for number in range(callers)]

@@ -1,0 +1,142 @@
+"""Peers that do the same work, as their own pages show it, on SQLite: shown side by side, with nothing to reach.
+
+The same work is one start: nobody is started twice, a credit is spent only if there is one, and the run waits for a
+worker. How each peer keeps it, and what it keeps, differs; the figures say what a service pays for a start with each.
+"""
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from dbos import DBOS, DBOSConfig
+from eventsourcing.application import Application
+from eventsourcing.domain import Aggregate, event
+
+from benchmarks.people import Starts
+from benchmarks.rounds import Measured, Settings, paired
+
+__all__ = ["peers"]
+
+_CREDITS = 10**9
+
+
+def peers(settings: Settings) -> list[Measured]:
+    """Show one caller's start with eventsourcing and with DBOS."""
+    people, folder = 2 * (settings.rounds + 1) * settings.operations, Path(settings.folder)
+    case = Starts(folder / "peers.db", people)
+    found = []
+    try:
+        for name, start in (("eventsourcing", _eventsourcing(folder, people)), ("DBOS", _dbos(folder))):
+            found.append(
+                paired(
+                    "a start, one caller",
+                    f"the same with {name}, on SQLite",
+                    case.start,
+                    start,
+                    settings,
+                )
+            )
+    finally:
+        case.close()
+        DBOS.destroy()
+    return found
+
+
+def _eventsourcing(folder: Path, people: int) -> Callable[[int], None]:
+    """Two aggregates, saved together; the account is kept in the library's cache, as its events would be replayed."""
+
+    class Account(Aggregate):
+        """Credits."""
+
+        @event("Granted")
+        def __init__(self, credits_: int) -> None:
+            self.available = credits_
+
+        @event("Charged")
+        def charge(self, person_id: UUID, cost: int) -> None:
+            """Spend credits."""
+            if self.available < cost:
+                raise ValueError(f"no credits for {person_id}")
+            self.available -= cost
+
+    class Person(Aggregate):
+        """Somebody to research."""
+
+        @event("Added")
+        def __init__(self, owner: UUID) -> None:
+            self.owner = owner
+            self.status = "idle"
+
+        @event("Started")
+        def start(self) -> None:
+            """Start a run."""
+            if self.status == "running":
+                raise ValueError("already running")
+            self.status = "running"
+
+    class Research(Application[UUID]):
+        """Starts people."""
+
+        env = {  # noqa: RUF012  # As the library wants it.
+            "PERSISTENCE_MODULE": "eventsourcing.sqlite",
+            "SQLITE_DBNAME": str(folder / "eventsourcing.db"),
+            "AGGREGATE_CACHE_MAXSIZE": "1000",
+        }
+
+        def start(self, person_id: UUID) -> None:
+            """Start one person, and charge their account, in one transaction."""
+            person: Any = self.repository.get(person_id)
+            account: Any = self.repository.get(person.owner)
+            account.charge(person_id, 1)
+            person.start()
+            self.save(person, account)
+
+    app = Research()
+    account = Account(_CREDITS)
+    everybody = [Person(account.id) for _ in range(people)]
+    app.save(account, *everybody)
+    left = iter([person.id for person in everybody])
+
+    def start(operations: int) -> None:
+        for _ in range(operations):
+            app.start(next(left))
+
+    return start
+
+
+def _dbos(folder: Path) -> Callable[[int], None]:
+    """A workflow of two steps that is started under an id of its own, so that it runs once, and waited for."""
+    os.environ["DBOS__APPVERSION"] = "benchmark"
+    logging.getLogger("dbos").setLevel(logging.CRITICAL)
+    config: DBOSConfig = {
+        "name": "benchmark",
+        "system_database_url": f"sqlite:///{folder / 'dbos.db'}",
+        "log_level": "CRITICAL",
+    }
+    DBOS(config=config)
+    balance = [_CREDITS]
+
+    @DBOS.step()
+    def charge() -> int:
+        balance[0] -= 1
+        return balance[0]
+
+    @DBOS.step()
+    def hand_over() -> str:
+        return "queued"
+
+    @DBOS.workflow()
+    def start_run() -> str:
+        charge()
+        return hand_over()
+
+    DBOS.launch()
+
+    def start(operations: int) -> None:
+        for _ in range(operations):
+            start_run()
+
+    return start

@@ -1,0 +1,124 @@
+"""One step of the pure core, and what the same step costs with libraries for state machines."""
+
+from collections.abc import Callable
+from uuid import uuid4
+
+from attrs import frozen
+from statemachine import State, StateMachine
+from transitions import Machine
+
+from benchmarks.rounds import Measured, Settings, paired
+from research_fsm import Policy, decide
+from research_fsm import person as people
+from research_fsm.commands import ClaimRun
+from research_fsm.events import PersonAdded, PersonKind, RunDispatched, RunStarted
+
+__all__ = ["steps"]
+
+_STATES = ["idle", "running", "complete", "failed"]
+_TABLE = {("queued", "claim"): "executing"}
+_REPEATED = 100
+
+
+@frozen
+class _State:
+    """What a look-up table would lead to."""
+
+    person_id: str
+    phase: str
+    run_no: int
+    claimed_by: str
+    deadline: int
+
+
+def steps(settings: Settings) -> list[Measured]:
+    """Compare a claim, decided and evolved, with a look-up and an object, and show two libraries beside it."""
+    rows = [
+        ("one claim: decide and evolve", _claim(), 3.0),
+        ("transitions: one trigger there and one back", _with_transitions(), None),
+        ("python-statemachine: one event there and one back", _with_statemachine(), None),
+    ]
+    baseline = _look_up()
+    return [
+        paired(
+            name,
+            "a look-up in a dict and one frozen attrs object",
+            _repeated(step),
+            _repeated(baseline),
+            settings,
+            target=target,
+            less_is_better=True,
+        )
+        for name, step, target in rows
+    ]
+
+
+def _repeated(step: Callable[[], object]) -> Callable[[int], None]:
+    def run(operations: int) -> None:
+        for _ in range(operations * _REPEATED):
+            step()
+
+    return run
+
+
+def _claim() -> Callable[[], object]:
+    policy, run_id, person_id = Policy(), str(uuid4()), str(uuid4())
+    history = (
+        PersonAdded("acme", PersonKind.USER, "digest"),
+        RunStarted(run_id, 1, 1, False, 10**15, None),  # noqa: FBT003  # An event's fields in their order.
+        RunDispatched(1, "engine-1", 10**15),
+    )
+    person = people.fold(people.nobody(person_id), ((event, 1) for event in history))
+    command = ClaimRun(run_id=run_id, run_no=1, external_id="engine-1")
+
+    def step() -> object:
+        decision = decide.claim(command, person, 2, policy, {})
+        return people.evolve(person, decision.events[0], 2)
+
+    return step
+
+
+def _look_up() -> Callable[[], object]:
+    person_id = str(uuid4())
+
+    def step() -> object:
+        return _State(person_id, _TABLE["queued", "claim"], 1, "engine-1", 10**15)
+
+    return step
+
+
+def _with_transitions() -> Callable[[], object]:
+    class Model:
+        """Something with a state."""
+
+        start: Callable[[], bool]
+        stop: Callable[[], bool]
+
+    model = Model()
+    machine = Machine(model, states=_STATES, initial="idle", auto_transitions=False)
+    machine.add_transition("start", "idle", "running")
+    machine.add_transition("stop", "running", "idle")
+
+    def step() -> object:
+        model.start()
+        return model.stop()
+
+    return step
+
+
+def _with_statemachine() -> Callable[[], object]:
+    class Lifecycle(StateMachine):
+        """The same two moves."""
+
+        idle = State(initial=True)
+        running = State()
+        start = idle.to(running)
+        stop = running.to(idle)
+
+    machine = Lifecycle()
+
+    def step() -> object:
+        machine.start()
+        return machine.stop()
+
+    return step
