@@ -30,6 +30,10 @@ _LOCK = "DELETE FROM queue WHERE 0"
 
 _SAVEPOINT = "research_fsm"
 
+# One value of each type, under columns that are declared so: converters of the host's would change them.
+_PLAIN = ("a", 1, b"a")
+_DECLARED = "SELECT stream, version, hash FROM heads WHERE 0 UNION ALL SELECT 'a', 1, x'61'"
+
 
 class JoinedStore(SQLiteReader):
     """What `SQLiteStore.joined` returns: a store for as long as the host's transaction lasts, in the host's thread.
@@ -45,7 +49,8 @@ class JoinedStore(SQLiteReader):
         clock: Returns the time in microseconds UTC.
 
     Raises:
-        InvalidInput: It is no connection to this file, or its transaction has not begun and would end by itself.
+        InvalidInput: It is no connection to this file, it converts what it reads, or its transaction has not begun and
+            would end by itself.
     """
 
     def __init__(self, where: str, connection: object, secret: bytes, clock: Callable[[], int]) -> None:
@@ -53,9 +58,10 @@ class JoinedStore(SQLiteReader):
         self._secret = secret
         self._host = _Host(_driver_connection(connection))
         self._check_file()
+        self._check_values()
         host = cast("sqlite3.Connection", self._host)
         super().__init__(Channel(where, timedelta(0), lambda: host, settled=True), clock)
-        self._begun()
+        self._begin()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._where!r})"
@@ -102,28 +108,32 @@ class JoinedStore(SQLiteReader):
             try:
                 yield
             except BaseException:
-                self._host.execute(f"ROLLBACK TO {_SAVEPOINT}")
+                # A few failures make SQLite abort the whole transaction, and the savepoint is gone with it.
+                if self._host.in_transaction:
+                    self._host.execute(f"ROLLBACK TO {_SAVEPOINT}")
+                    self._host.execute(f"RELEASE {_SAVEPOINT}")
                 raise
-            finally:
-                self._host.execute(f"RELEASE {_SAVEPOINT}")
+            self._host.execute(f"RELEASE {_SAVEPOINT}")
+        except DRIVER_ERRORS as error:
+            raise self._meant(error) from error
+
+    def _begin(self) -> None:
+        """See that the host's transaction is open and may write.
+
+        Python's driver begins one by itself before a host's first change; whoever relies on that will commit, so it
+        is begun here in the same way. Only here: one that ended later is not to be continued by half of it.
+        """
+        try:
+            if not self._host.in_transaction and self._host.begins_by_itself:
+                self._host.execute("BEGIN IMMEDIATE")
+            self._begun()
+            self._host.execute(_LOCK)
         except DRIVER_ERRORS as error:
             raise self._meant(error) from error
 
     def _begun(self) -> None:
-        """See that the host's transaction is open and may write.
-
-        Python's driver begins one by itself before a host's first change; whoever relies on that will commit, so it
-        is begun here in the same way.
-        """
-        try:
-            if not self._host.in_transaction:
-                if self._host.begins_by_itself:
-                    self._host.execute("BEGIN IMMEDIATE")
-                else:
-                    raise InvalidInput("connection", "has no open transaction to join: begin one (BEGIN IMMEDIATE)")
-            self._host.execute(_LOCK)
-        except DRIVER_ERRORS as error:
-            raise self._meant(error) from error
+        if not self._host.in_transaction:
+            raise InvalidInput("connection", "has no open transaction to join: begin one (BEGIN IMMEDIATE)")
 
     def _check_file(self) -> None:
         try:
@@ -133,6 +143,15 @@ class JoinedStore(SQLiteReader):
         file = next((row[2] for row in rows if row[1] == "main"), "")
         if not file or not os.path.exists(file) or not os.path.samefile(file, self._where):  # noqa: PTH110, PTH121
             raise InvalidInput("connection", f"is one to {file or 'no file'}, and the store is in {self._where}")
+
+    def _check_values(self) -> None:
+        try:
+            rows = self._host.execute(_DECLARED).fetchall()
+        except DRIVER_ERRORS as error:
+            raise self._meant(error) from error
+        if rows != [_PLAIN]:
+            problem = "converts TEXT, INTEGER or BLOB (detect_types): join a connection that leaves them as they are"
+            raise InvalidInput("connection", problem)
 
     def _meant(self, error: BaseException) -> ResearchError:
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY_SNAPSHOT:

@@ -321,6 +321,20 @@ def test_nothing_is_sent_before_the_host_has_committed(store: SQLiteStore, path:
     assert list(verify(store)) == []
 
 
+def test_a_run_cannot_be_dispatched_before_the_host_has_committed(store: SQLiteStore, path: Path) -> None:
+    """It waits for the host's lock, in vain, and says so; nothing is sent, and after the commit it is."""
+    engine = ScriptedEngine([ACCEPTED])
+    runs = Runs(store, engine)
+    runs.grant(OWNER, 2)
+    person_id = added(runs)
+    with by_hand(path) as (connection, _):
+        run_id = runs.joined(connection).start(person_id).accepted().run_id
+        with pytest.raises(StoreBusy):
+            runs.dispatch(run_id)
+        assert engine.requests == []
+    assert isinstance(runs.dispatch(run_id), Queued)
+
+
 def test_a_run_of_an_aborted_transaction_cannot_be_dispatched(store: SQLiteStore, path: Path) -> None:
     """There is no such run, and nothing is sent."""
     engine = ScriptedEngine([ACCEPTED])
@@ -411,6 +425,64 @@ def test_a_transaction_beside_another_writer_is_told(store: SQLiteStore, path: P
         first.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreBusy, match="somebody else is writing"):
             store.joined(second)
+
+
+@pytest.mark.parametrize("declared", ["TEXT", "INTEGER", "BLOB"])
+def test_a_connection_that_converts_what_it_reads_is_refused(
+    store: SQLiteStore, path: Path, monkeypatch: pytest.MonkeyPatch, declared: str
+) -> None:
+    """A person would not be found under an identifier that comes back as something else."""
+    monkeypatch.setitem(sqlite3.converters, declared, lambda value: (value,))
+    with (
+        closing(sqlite3.connect(path, detect_types=sqlite3.PARSE_DECLTYPES)) as connection,
+        pytest.raises(InvalidInput, match=r"converts TEXT, INTEGER or BLOB"),
+    ):
+        store.joined(connection)
+
+
+def test_a_transaction_that_sqlite_aborts_is_told_and_not_begun_anew(store: SQLiteStore, path: Path) -> None:
+    """What is told is why it was aborted; nothing more is written in what would be half of it."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(ROW)
+        joined = store.joined(connection)
+        connection.execute(
+            "CREATE TEMP TRIGGER aborts AFTER INSERT ON main.events WHEN new.stream = 'a' "
+            "BEGIN SELECT RAISE(ROLLBACK, 'the disk is gone'); END"
+        )
+        with pytest.raises(WriteRejected, match="the disk is gone"):
+            joined.transact(*appending("a", 1))
+        with pytest.raises(InvalidInput, match="no open transaction"):
+            joined.transact(*appending("b", 1))
+        connection.commit()
+    assert (list(store.events()), candidates(path)) == ([], 0)
+
+
+def test_a_joined_store_ends_with_the_transaction_it_was_made_in(store: SQLiteStore, path: Path) -> None:
+    """Where the driver begins, a later write would begin one that nobody thinks of committing."""
+    with closing(sqlite3.connect(path)) as connection:
+        joined = store.joined(connection)
+        joined.transact(*appending("a", 1))
+        connection.commit()
+        with pytest.raises(InvalidInput, match="no open transaction"):
+            joined.transact(*appending("b", 1))
+        assert not connection.in_transaction
+    assert [event.stream for event in store.events()] == ["a"]
+
+
+def test_one_joined_store_follows_the_hosts_savepoints(runs: Runs, path: Path) -> None:
+    """It remembers nothing of what the host took back."""
+    first, second = added(runs), added(runs)
+    with by_hand(path) as (connection, _):
+        assert isinstance(connection, sqlite3.Connection)
+        joined = runs.joined(connection)
+        connection.execute("SAVEPOINT hosts")
+        joined.start(first).accepted()
+        connection.execute("ROLLBACK TO hosts")
+        assert status(joined, first) == "idle"
+        joined.start(second).accepted()
+        joined.start(first).accepted()
+    assert list(verify(runs.store)) == []
+    assert runs.balance(OWNER).available == 0
 
 
 def test_a_host_keeps_its_own_ways(store: SQLiteStore, path: Path) -> None:
