@@ -128,6 +128,8 @@ class JoinedStore(SQLiteReader):
                 self._host.execute("BEGIN IMMEDIATE")
             self._begun()
             self._host.execute(_LOCK)
+            # SQLite moves rows between pages: without it, copies of a person's documents would outlast their erasure.
+            self._host.execute("PRAGMA secure_delete = ON")
         except DRIVER_ERRORS as error:
             raise self._meant(error) from error
 

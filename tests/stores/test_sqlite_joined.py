@@ -469,6 +469,16 @@ def test_a_joined_store_ends_with_the_transaction_it_was_made_in(store: SQLiteSt
     assert [event.stream for event in store.events()] == ["a"]
 
 
+def test_a_host_overwrites_what_it_deletes(store: SQLiteStore, path: Path) -> None:
+    """A page that is split leaves no copies of personal documents behind, which a later erasure would not reach."""
+    with plain(path) as connection:
+        connection.execute("PRAGMA secure_delete = OFF")
+        connection.execute("BEGIN IMMEDIATE")
+        store.joined(connection)
+        assert connection.execute("PRAGMA secure_delete").fetchone()[0] == 1
+        connection.execute("COMMIT")
+
+
 def test_one_joined_store_follows_the_hosts_savepoints(runs: Runs, path: Path) -> None:
     """It remembers nothing of what the host took back."""
     first, second = added(runs), added(runs)
