@@ -14,6 +14,7 @@ from research_fsm.outcomes import Claimed, GivenUp
 from research_fsm.requests import AttemptOutcome, DispatchRequest
 from research_fsm.testing.engine_words import Status
 from research_fsm.testing.simulate import surroundings
+from research_fsm.testing.simulate.readers import shown
 from research_fsm.testing.simulate.words import Fate
 from research_fsm.testing.simulate.world import World
 
@@ -70,7 +71,7 @@ def come_to_rest(world: World, *, silent: bool) -> None:
     left = [head.stream for head in world.disk.heads() if head.tag in _RUNNING]
     wrong = [f"6: {stream} never came to rest" for stream in left]
     wrong += [str(finding) for finding in audit.verify(world.disk)]
-    world.hold_to([*wrong, *world.witness.at_rest()])
+    world.hold_to([*wrong, *world.witness.at_rest(), *shown(world.disk, world.watch)])
 
 
 def _finish(world: World) -> None:

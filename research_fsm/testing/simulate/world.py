@@ -5,13 +5,14 @@ chooses: what happens next is a line of the schedule, and the same lines lead to
 each step the laws are asked.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from attrs import define
 
 from research_fsm import driver
 from research_fsm.errors import CommitUnknown, ResearchError, StoreBusy
+from research_fsm.outcomes import Claimed
 from research_fsm.requests import Cancel, Dispatch, Flow, Look, Read, Transact
 from research_fsm.storage import Store
 from research_fsm.testing.simulate import transcript
@@ -253,7 +254,7 @@ class World:
             self.hold_to([f"{type(error).__name__}: {error}"])
         else:
             self._check(before, answer)
-            self.hold_to(list(self.witness.told_address(actor.adding, answer)))
+            self.hold_to([*self.witness.told_address(actor.adding, answer), *self._at_work_beside(answer)])
             actor.command, actor.sent = None, transcript.sent(answer)
             if not actor.server and fate == Fate.DOUBLED and command is not None:
                 self.copies[f"copy_{actor.name}"] = command
@@ -268,6 +269,14 @@ class World:
         wrong = [] if before is None else list(self.oracle.broken(before, answer))
         wrong += self.witness.told_callback(answer, before and before.command)
         self.hold_to(wrong)
+
+    def _at_work_beside(self, answer: object) -> Iterator[str]:
+        """X1 in the embedded queue: who takes an entry finds nobody at work on it, if clocks go alike."""
+        if not isinstance(answer, Claimed) or answer.lease_until is None or self.setting.clocks:
+            return
+        for other in self.actors.values():
+            if other.holds is not None and other.holds[0] == answer.run_id and self.now < other.until:
+                yield f"X1: {answer.external_id} is taken while {other.name} is at work on {other.holds[1]}"
 
     def follow(self) -> None:
         """Look at what was recorded, and hold it against the laws.
