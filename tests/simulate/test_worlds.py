@@ -67,6 +67,14 @@ def test_a_world_is_the_same_in_every_process() -> None:
     assert told == {f"{[simulate(seed).fingerprint for seed in range(9)]}\n"}
 
 
+def test_the_simulator_needs_no_test_framework() -> None:
+    """Nor an HTTP client, nor a database: it can be run wherever the library is."""
+    heavy = "{'hypothesis', 'pytest', 'httpx2', 'sqlite3', 'sqlite_utils', 'rich', 'asyncio'}"
+    code = f"import sys, research_fsm.testing.simulate; print(sorted({heavy} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)  # noqa: S603  # Ours.
+    assert done.stdout == "[]\n"
+
+
 def test_a_world_on_sqlite_is_the_one_in_memory(tmp_path: Path) -> None:
     """The same decisions, the same events, the same hashes: two stores agree about a whole world."""
     for seed in range(6):

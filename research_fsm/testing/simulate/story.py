@@ -6,9 +6,12 @@ Floor 6. A part of `simulate`. The story is told by living through the schedule 
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
+from research_fsm import commands as c
 from research_fsm.requests import Cancel, Dispatch, Look, Read, Transact
 from research_fsm.testing.engine_words import Fault
+from research_fsm.testing.simulate import transcript
 from research_fsm.testing.simulate.actors import Actor
 from research_fsm.testing.simulate.life import Outcome, replay
 from research_fsm.testing.simulate.words import Fate, Step, lines
@@ -75,7 +78,8 @@ def _next_of(actor: Actor, fate: str = Fate.DONE) -> str:
     """Say what somebody does next, and how it goes."""
     match actor.wanted:
         case Transact():
-            what = "commits a transaction" if actor.server else "calls back"
+            command = transcript.next_command(actor)
+            what = _COMMANDS.get(type(command), "commits the person and the start")
         case Dispatch() if actor.held is None:
             what = "sends the request to the engine"
         case Dispatch():
@@ -83,13 +87,34 @@ def _next_of(actor: Actor, fate: str = Fate.DONE) -> str:
         case Look() if actor.held is None:
             what = "asks the engine"
         case Look():
-            return f"hears what the engine has: {', '.join(f'{one.external_id} {one.state}' for one in actor.held)}"
+            seen = ", ".join(f"{one.external_id} {one.state}" for one in actor.held)
+            return f"hears what the engine has: {seen or 'nothing'}"
         case Cancel(external_id=external_id):
             what = f"asks the engine to cancel {external_id}"
         case Read() | None:
             what = "looks at the store"
     return what if fate == Fate.DONE else f"{what}, and: {_FATES.get(fate, fate)}"
 
+
+_COMMANDS: Mapping[type[Any], str] = MappingProxyType(
+    {
+        c.AddPerson: "commits the new person",
+        c.ArmAttempt: "commits that an attempt may be sent",
+        c.ClaimRun: "claims the run",
+        c.CompleteRun: "reports",
+        c.ErasePerson: "commits the erasure",
+        c.FailRun: "reports that it failed",
+        c.GrantCredits: "commits the grant",
+        c.MarkStale: "commits that the report is stale",
+        c.RecordAnswer: "commits what the attempt came to",
+        c.RecoverRun: "commits the one thing that is due",
+        c.RenewLease: "renews its lease",
+        c.RevokeCredits: "commits the revocation",
+        c.StartRun: "commits the start",
+        c.TakeEntry: "takes an entry",
+    }
+)
+"""What each transaction does."""
 
 _FATES: Mapping[str, str] = MappingProxyType(
     {
@@ -110,6 +135,13 @@ _FATES: Mapping[str, str] = MappingProxyType(
         Fault.CREATED_THEN_500: "the engine makes a run that it never queues: 500",
         Fault.GATEWAY_TIMEOUT: "the engine takes it: 504",
         Fault.TWICE: "it is delivered twice",
+        Fault.UNREACHABLE: "the engine cannot be reached",
+        Fault.UNAUTHORIZED: "the engine refuses it: 401",
+        Fault.OUT_OF_CREDITS: "the engine refuses it: 422",
+        Fault.RATE_LIMITED: "the engine refuses it: 429",
+        Fault.MOVED: "the engine refuses it: 308",
+        Fault.UNAVAILABLE: "the engine takes nothing: 503",
+        Fault.CONFLICT: "the engine takes nothing: 409",
     }
 )
 
@@ -135,7 +167,7 @@ _WORDS: Mapping[str, Callable[..., str]] = MappingProxyType(
         "revoke": lambda name, server, owner, grant: f"{name} asks {server} to take {grant} back from {owner}",
         "start": lambda name, server, *rest: f"{name} asks {server} to start {' '.join(rest)}",
         "take": lambda name, server, plan, renewals: (
-            f"{name}, a worker, takes an entry on {server}; it will: {plan}, after {renewals} renewals"
+            f"{name}, a worker, comes to {server}; it will: {plan}, after {renewals} renewals"
         ),
         "wait": lambda seconds: f"{seconds} seconds pass",
         "work": lambda run, plan: f"the engine run {run} begins; it will: {plan}",

@@ -48,7 +48,6 @@ def next_command(actor: Actor) -> Command | None:
     person = actor.looked_at
     if actor.command is not None or person is None:
         return actor.command
-    actor.looked_at = None
     if person.phase is Phase.COMPLETE:
         return MarkStale(person_id=person.person_id, reason=StaleReason.AGE)
     if person.run is None:

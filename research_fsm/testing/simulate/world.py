@@ -236,6 +236,7 @@ class World:
             return
         self._went_wrong(actor, fate)
         actor.command = command = transcript.next_command(actor)
+        actor.looked_at = None
         disk = self.disk_at(server)
         before = self.oracle.before(command, self._local)
         self.witness.is_reported(command)
