@@ -29,6 +29,7 @@ _COMMANDS = {
         "status": ("research_fsm.cli.people:status", "Show a person."),
         "report": ("research_fsm.cli.people:report", "Show a person's latest report."),
         "history": ("research_fsm.cli.people:history", "Show everything that ever happened to a person."),
+        "explain": ("research_fsm.cli.explaining:explain", "Say why a person is as they are, and what comes next."),
         "mark-stale": ("research_fsm.cli.people:mark_stale", "Make a complete person idle again."),
         "erase": ("research_fsm.cli.people:erase", "Delete a person's documents for good."),
     },

@@ -1,0 +1,1 @@
+"""Explanations and time travel: what the log says of now and of then."""

@@ -1,0 +1,145 @@
+"""Time travel: a state of then is what looking then would have said."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+
+from research_fsm import as_of, reads, transactions
+from research_fsm.as_of import AtMoment, AtPosition, AtVersion, ReportErased
+from research_fsm.errors import InvalidInput, LogUnreadable
+from research_fsm.lifecycle import Phase
+from research_fsm.outcomes import PersonNotFound
+from research_fsm.person import Person
+from research_fsm.reads import PersonDetails, ReportDetails
+from research_fsm.storage import Query, View, Write
+from research_fsm.stores.memory import MemoryStore
+from tests.explain.worlds import START, World
+
+
+def _present(store: MemoryStore, person_id: str) -> Person:
+    return transactions.person_in(store.read(Query(streams=(transactions.person_stream(person_id),))), person_id)
+
+
+def test_every_state_of_then_is_what_was_stored_then() -> None:
+    """After each step of a life the present is noted; later, each is found again by its moment and by its version."""
+    world = World()
+    ada = world.person(having=2)
+    noted = [(world.now, _present(world.store, ada), world.runs.balance("acme").available)]
+    steps: list[Callable[[], object]] = [
+        lambda: world.runs.start(ada),
+        world.taken,
+        lambda: world.runs.complete(*_run(world, ada), "found"),
+        lambda: world.runs.mark_stale(ada),
+        lambda: world.runs.start(ada),
+        lambda: world.runs.erase(ada),
+    ]
+    for step in steps:
+        world.later(seconds=1)
+        step()
+        noted.append((world.now, _present(world.store, ada), world.runs.balance("acme").available))
+    assert len({person.phase for _, person, _ in noted}) == 5
+    versions = []
+    for moment, person, available in noted:
+        then = as_of.person(world.store, ada, AtMoment(moment))
+        assert then.state == person
+        assert as_of.person(world.store, ada, AtVersion(then.version)).state == person
+        assert as_of.account(world.store, "acme", AtMoment(moment)).state.available == available
+        versions.append(then.version)
+    assert all(before < after for before, after in pairwise(versions))
+    assert as_of.person(world.store, ada).state == noted[-1][1]
+
+
+def _run(world: World, person_id: str) -> tuple[str, int, str]:
+    run = _present(world.store, person_id).run
+    assert run is not None
+    assert run.claimed_by is not None
+    return run.run_id, run.run_no, run.claimed_by
+
+
+def test_a_moment_is_inclusive_and_before_the_first_event_there_was_nobody() -> None:
+    """The microsecond of an event belongs to what is after it."""
+    world = World()
+    ada = world.person()
+    assert as_of.person(world.store, ada, AtMoment(START)).state.phase is Phase.IDLE
+    before = as_of.person(world.store, ada, AtMoment(START - 1))
+    assert (before.state.phase, before.version, before.last) == (Phase.NONE, 0, None)
+    assert as_of.person(world.store, ada, AtVersion(0)).state.phase is Phase.NONE
+    assert as_of.account(world.store, "acme", AtMoment(START - 1)).state.available == 0
+
+
+def test_a_position_is_one_of_the_whole_log() -> None:
+    """A person and an account are read at the same position, whatever their versions are."""
+    world = World()
+    ada = world.person()
+    world.runs.start(ada)
+    by_type = {event.type: event.position for event in world.store.events()}
+    held, charged = AtPosition(by_type["CreditsHeld"]), AtPosition(by_type["CreditsCharged"])
+    assert as_of.account(world.store, "acme", held).state.held == 1
+    assert as_of.account(world.store, "acme", charged).state.held == 0
+    assert as_of.person(world.store, ada, AtPosition(by_type["RunStarted"])).state.phase is Phase.DISPATCHING
+
+
+def test_each_report_is_found_as_of_its_time() -> None:
+    """Documents of all versions are kept: the first report is still readable after the second."""
+    world = World()
+    ada = world.person(having=2)
+    assert as_of.report(world.store, ada, AtMoment(world.now)) is None
+    world.completed(ada, "first")
+    first = world.now
+    world.later(days=1)
+    world.runs.mark_stale(ada)
+    world.completed(ada, "second")
+    found = as_of.report(world.store, ada, AtMoment(first))
+    assert isinstance(found, ReportDetails)
+    assert (found.content, found.version, found.generated_at) == ("first", 1, first)
+    assert as_of.report(world.store, ada) == reads.report(world.store, ada)
+    assert as_of.report(world.store, ada, owner="other") == PersonNotFound(ada)
+
+
+def test_an_erased_report_is_said_to_be_erased_and_by_whom() -> None:
+    """Of a time before the erasure the log still knows that there was a report; what it said is gone."""
+    world = World()
+    ada = world.person()
+    world.completed(ada)
+    reported = world.now
+    erased = world.later(hours=1)
+    world.runs.erase(ada, actor="dpo")
+    found = as_of.report(world.store, ada, AtMoment(reported))
+    assert found == ReportErased(ada, 1, reported, erased, "dpo")
+    assert str(found) == f"report 1 of person {ada} was erased with the person"
+    assert as_of.report(world.store, ada) == PersonNotFound(ada)
+
+
+def test_a_report_that_is_missing_without_an_erasure_is_damage() -> None:
+    """It is not passed off as erased."""
+    world = World()
+    ada = world.person()
+    world.completed(ada)
+    stream = transactions.person_stream(ada)
+
+    def rule(_: View, __: int) -> Write[None]:
+        return Write(answer=None, forgotten=(stream,))
+
+    world.store.transact(Query(), rule)
+    with pytest.raises(LogUnreadable, match="report:1"):
+        as_of.report(world.store, ada)
+
+
+@pytest.mark.parametrize("point", [AtVersion, AtPosition, AtMoment])
+@pytest.mark.parametrize("value", [-1, True, "1", None])
+def test_a_point_is_a_whole_number(point: type[AtVersion | AtPosition | AtMoment], value: object) -> None:
+    """Nothing else names one."""
+    with pytest.raises(InvalidInput):
+        point(value)  # type: ignore[arg-type]  # That is the test.
+
+
+def test_the_present_is_the_point_that_is_not_named() -> None:
+    """It is what reading the heads says."""
+    world = World()
+    ada = world.person()
+    world.completed(ada)
+    details = reads.person(world.store, ada)
+    assert isinstance(details, PersonDetails)
+    assert as_of.person(world.store, ada).state.since == details.since
+    assert as_of.account(world.store, "acme").state.available == reads.balance(world.store, "acme").available

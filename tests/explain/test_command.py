@@ -1,0 +1,48 @@
+"""``research-fsm explain``: sentences on a terminal, the same facts as JSON."""
+
+import pytest
+
+from research_fsm import Policy
+from tests.cli.conftest import Program, elsewhere, program
+
+__all__ = ["elsewhere", "program"]
+
+
+def test_it_prints_the_sentences(program: Program) -> None:
+    """Each on a line, never cut."""
+    person_id = program.complete()
+    lines = program("explain", person_id).stdout.splitlines()
+    assert len(lines) == len(program.json("explain", person_id)["sentences"])
+    assert f"person {person_id} of acme is complete" in lines[0]
+    assert lines[-1].startswith("Recovery has nothing to do here")
+
+
+def test_it_prints_the_facts_as_json(program: Program) -> None:
+    """Times as RFC 3339; the answer of a start by its name."""
+    person_id = program.person()
+    found = program.json("explain", person_id)
+    assert (found["status"], found["past"], found["because"]["actor"]) == ("idle", False, "cli")
+    assert found["start"] == {"answer": "InsufficientCredits", "balance": 0, "required": 1, "run": None}
+    assert found["since"] == found["because"]["at"]
+    assert found["since"].endswith("Z")
+
+
+def test_it_takes_one_point_of_the_past(program: Program) -> None:
+    """By time, by version or by position; two of them are a mistake, a malformed one as well."""
+    person_id = program.complete()
+    added = program.json("explain", person_id, "--version", 1)
+    assert added["status"] == "idle"
+    assert program.json("explain", person_id, "--at", added["as_of"])["status"] == "idle"
+    assert program.json("explain", person_id, "--position", added["latest"]["position"])["past"]
+    assert program("explain", person_id, "--version", 1, "--position", 1).exit_code == 2
+    assert program("explain", person_id, "--at", "yesterday").exit_code == 2
+    assert program("explain", person_id, "--at", "1999-01-01T00:00:00Z").exit_code == 5
+
+
+@pytest.mark.parametrize("cost", [1, 7])
+def test_it_answers_under_the_settings_that_are_named(program: Program, cost: int) -> None:
+    """The price of a run is in no log."""
+    program("grant", "acme", 5)
+    answer = program.json("explain", program.person(), "--cost", cost)["start"]
+    assert (answer["required"], answer["answer"]) == (cost, "Queued" if cost <= 5 else "InsufficientCredits")
+    assert Policy().cost == 1
