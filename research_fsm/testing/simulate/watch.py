@@ -137,13 +137,18 @@ class Watch:
         name = stream.partition(":")[2]
         if not stream.startswith(_PERSON):
             if head.state != codec.encode(self.accounts[name]):
-                yield f"7: the head says {codec.decode_account(head)}, the events {self.accounts[name]}"
+                yield f"7: the head says {_text(head)}, the events {self.accounts[name]}"
             return
         person = self.people[name]
         self.beside[name] = (entry, head.due)
         if head.state != codec.encode(person):
-            yield f"7: the head says {codec.decode_person(head)}, the events {person}"
+            yield f"7: the head says {_text(head)}, the events {person}"
         if head.tag != str(person.phase):
             yield f"7: the head is tagged {head.tag} while {person.phase}"
         if person.phase in RUNNING and head.due is None and not transactions.waits(person):
             yield f"way_out: nobody looks at somebody who is {person.phase}"
+
+
+def _text(head: Head) -> str:
+    """Return the state that a head keeps as it stands there: it may not be one that can be read."""
+    return head.state.decode(errors="replace")
