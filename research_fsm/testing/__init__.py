@@ -17,7 +17,25 @@ imported explicitly, and what needs Hypothesis or pytest comes with the extra ``
 * `research_fsm.testing.recount`: the invariants, counted again from the bare events.
 """
 
-from research_fsm.testing.clock import ManualClock
-from research_fsm.testing.scripted import Engine, EngineRun, Reply, ScriptedDispatcher
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from research_fsm.testing.clock import ManualClock
+    from research_fsm.testing.scripted import Engine, EngineRun, Reply, ScriptedDispatcher
 
 __all__ = ["Engine", "EngineRun", "ManualClock", "Reply", "ScriptedDispatcher"]
+
+
+def __getattr__(name: str) -> object:
+    """Import a name when it is first asked for: pytest imports this package in every session, for its plugin."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{'clock' if name == 'ManualClock' else 'scripted'}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List what there is, asked for or not."""
+    return sorted({*globals(), *__all__})

@@ -43,14 +43,14 @@ def test_power_that_is_lost_takes_back_the_last_commit_or_nothing(tmp_path: Path
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(8))
 def test_power_is_lost_in_every_commit_of_many_worlds(seed: int, tmp_path: Path) -> None:
     """The same, for minutes."""
     assert cut_power(seed, tmp_path, at_rest=seed % 4 == 0).commits > 0
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_processes_are_killed_in_many_transactions(seed: int, tmp_path: Path) -> None:
     """The same, for minutes."""
     for number in writing(seed)[::7]:
