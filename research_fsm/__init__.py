@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         RolledBack,
         RunNotFound,
         StaleRun,
+        Submitted,
         Unresolved,
     )
     from research_fsm.policy import Policy
@@ -79,6 +80,7 @@ __all__ = [
     "StaleRun",
     "StoreBusy",
     "StoreError",
+    "Submitted",
     "Unresolved",
 ]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Self, TypeVar
 
 from research_fsm import driver
+from research_fsm.async_tokens import AsyncAccessTokens
 from research_fsm.doors import Doors, RecoveryPass
 from research_fsm.driver import InThreads
 from research_fsm.events import FailReason, PersonKind
@@ -27,6 +28,7 @@ from research_fsm.outcomes import (
     RunNotFound,
     StaleRun,
     StartAnswer,
+    SubmitAnswer,
     TakeAnswer,
 )
 from research_fsm.policy import Policy
@@ -35,7 +37,6 @@ from research_fsm.reads import Balance, PeoplePage, PersonDetails, ReportDetails
 from research_fsm.requests import AsyncDispatcher, Flow
 from research_fsm.runs import Runs, new_uuid
 from research_fsm.storage import RecordedEvent, Store
-from research_fsm.tokens import AccessTokens
 
 __all__ = ["AsyncRuns"]
 
@@ -45,7 +46,7 @@ A = TypeVar("A")
 class AsyncRuns:
     """Deep research runs on a store, to be awaited; safe to share between tasks, and between event loops.
 
-    Blocking callers of the same store, through `Runs`, are committed together with those who await. `tokens` blocks.
+    Blocking callers of the same store, through `Runs`, are committed together with those who await.
 
     A caller that is cancelled is not told what came of it. With an outside engine what was begun is finished all the
     same; without one, a caller that was still waiting for its turn has done nothing. Ask again with the same key.
@@ -69,7 +70,7 @@ class AsyncRuns:
         self.dispatcher = dispatcher
         self.policy = policy or Policy()
         self.new_id = new_id
-        self.tokens = AccessTokens(store)
+        self.tokens = AsyncAccessTokens(store)
         self._doors = Doors(self.policy, new_id, inside=dispatcher is None)
 
     @classmethod
@@ -113,6 +114,12 @@ class AsyncRuns:
     ) -> CreateAnswer:
         """Add a person and start them in one transaction; if the credits do not suffice, nobody is added."""
         return await self._drive(self._doors.create(owner, profile, kind=kind, key=key, actor=actor))
+
+    async def submit(
+        self, owner: str, profile: Profile, *, key: str | None = None, actor: str | None = None
+    ) -> SubmitAnswer:
+        """Start the partner's person who has this LinkedIn address; add them first if nobody has it."""
+        return await self._drive(self._doors.submit(owner, profile, key=key, actor=actor))
 
     async def person(self, person_id: str, *, owner: str | None = None) -> PersonDetails | PersonNotFound:
         """Return a person; another owner's is not found."""

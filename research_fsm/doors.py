@@ -47,6 +47,7 @@ from research_fsm.outcomes import (
     RunNotFound,
     StaleRun,
     StartAnswer,
+    SubmitAnswer,
     TakeAnswer,
 )
 from research_fsm.policy import Policy, micros
@@ -123,6 +124,14 @@ class Doors:
         fingerprint = codec.encode(profile.known()).decode()
         request_key = None if key is None else RequestKey.of(owner, key, "create", str(kind), fingerprint)
         return flows.create(adding, self._starting(adding.person_id, owner, request_key, actor), self.policy)
+
+    def submit(self, owner: str, profile: Profile, *, key: str | None, actor: str | None) -> Flow[SubmitAnswer]:
+        """Start the partner's person who has this address, added if nobody has it."""
+        adding = self._adding(owner, profile, PersonKind.PARTNER, actor)
+        if profile.linkedin_url is None:
+            raise InvalidInput("linkedin_url", "is what a partner's people are known by: give one")
+        request_key = None if key is None else RequestKey.of(owner, key, "submit", profile.linkedin_url)
+        return flows.submit(adding, self._starting(adding.person_id, owner, request_key, actor), self.policy)
 
     def person(self, person_id: str, *, owner: str | None) -> Flow[PersonDetails | PersonNotFound]:
         """Look at a person."""

@@ -28,12 +28,13 @@ from research_fsm.outcomes import (
     Recovered,
     RunNotFound,
     StartAnswer,
+    SubmitAnswer,
 )
 from research_fsm.policy import Policy
 from research_fsm.requests import Flow
 from research_fsm.storage import Query
 
-__all__ = ["create", "dispatch", "erase", "recover", "start"]
+__all__ = ["create", "dispatch", "erase", "recover", "start", "submit"]
 
 
 def start(command: StartRun, policy: Policy) -> Flow[StartAnswer]:
@@ -50,6 +51,14 @@ def create(adding: AddPerson, starting: StartRun, policy: Policy) -> Flow[Create
     if isinstance(answer, Send):
         return transactions.created((yield from _sent(answer, policy)))
     return answer
+
+
+def submit(adding: AddPerson, starting: StartRun, policy: Policy) -> Flow[SubmitAnswer]:
+    """Start the partner's person who has this address, or add one and start them; hand the run over if need be."""
+    answer = yield from requests.transact(*transactions.submit(adding, starting, policy))
+    if isinstance(answer, Send):
+        return transactions.submitted((yield from _sent(answer, policy)))
+    return transactions.submitted(answer)
 
 
 def dispatch(command: ArmAttempt, policy: Policy) -> Flow[StartAnswer | RunNotFound]:

@@ -53,6 +53,8 @@ __all__ = [
     "RunNotFound",
     "StaleRun",
     "StartAnswer",
+    "SubmitAnswer",
+    "Submitted",
     "Success",
     "TakeAnswer",
     "Unresolved",
@@ -219,6 +221,17 @@ class Created(Success):
 
     def __str__(self) -> str:
         return f"added person {self.person_id}: {self.start}"
+
+
+@frozen
+class Submitted(Success):
+    """A partner's person was started, and added before if nobody had the address; `start` says what became of it."""
+
+    person_id: str
+    start: Queued | Unresolved | RolledBack
+
+    def __str__(self) -> str:
+        return f"submitted person {self.person_id}: {self.start}"
 
 
 @frozen
@@ -461,6 +474,7 @@ class GrantNotFound(Refusal):
 
 StartAnswer = Queued | Unresolved | RolledBack | AlreadyRunning | InsufficientCredits | PersonNotFound | KeyReused
 AddAnswer = Added | AlreadyAdded
+SubmitAnswer = Submitted | AlreadyRunning | InsufficientCredits | PersonNotFound | KeyReused
 CreateAnswer = Created | AlreadyAdded | AlreadyRunning | InsufficientCredits | PersonNotFound | KeyReused
 ClaimAnswer = Claimed | StaleRun | RunNotFound
 TakeAnswer = Claimed | EntrySkipped | GivenUp | QueueEmpty

@@ -29,6 +29,7 @@ from research_fsm.outcomes import (
     RunNotFound,
     StaleRun,
     StartAnswer,
+    SubmitAnswer,
     TakeAnswer,
 )
 from research_fsm.policy import Policy
@@ -163,6 +164,26 @@ class Runs:
             actor: Who asks.
         """
         return self._drive(self._doors.create(owner, profile, kind=kind, key=key, actor=actor))
+
+    def submit(self, owner: str, profile: Profile, *, key: str | None = None, actor: str | None = None) -> SubmitAnswer:
+        """Start the partner's person who has this LinkedIn address; add them first if nobody has it.
+
+        It is one transaction, so however many submit one address at once, there is one person and one run.
+
+        Args:
+            owner: The partner: whose person it is and whose credits are spent.
+            profile: What is known of them, the address at least.
+            key: The caller's key for this request: asking again with it gives the same answer.
+            actor: Who asks.
+
+        Returns:
+            `Submitted`; `AlreadyRunning` for a person who is running, or complete and not to be run again; or
+            `InsufficientCredits`, and then nobody was added.
+
+        Raises:
+            InvalidInput: There is no address, or a value is malformed.
+        """
+        return self._drive(self._doors.submit(owner, profile, key=key, actor=actor))
 
     def person(self, person_id: str, *, owner: str | None = None) -> PersonDetails | PersonNotFound:
         """Return a person; another owner's is not found."""

@@ -60,6 +60,8 @@ from research_fsm.outcomes import (
     RunNotFound,
     StaleRun,
     StartAnswer,
+    SubmitAnswer,
+    Submitted,
     TakeAnswer,
     Unresolved,
 )
@@ -92,6 +94,8 @@ __all__ = [
     "revoke",
     "run_key",
     "start",
+    "submit",
+    "submitted",
     "take",
     "waits",
 ]
@@ -197,6 +201,40 @@ def create(adding: AddPerson, starting: StartRun, policy: Policy) -> Transaction
         receipts=() if starting.key is None else (starting.key.digest,),
     )
     return query, rule
+
+
+def submit(adding: AddPerson, starting: StartRun, policy: Policy) -> Transaction[CreateAnswer | StartAnswer | Send]:
+    """Start the partner's person who has this address, or add one and start them; decided at once, so there is one."""
+    query, create_rule = create(adding, starting, policy)
+    url = _url_key(adding)
+
+    def rule(view: View, now: int) -> Write[CreateAnswer | StartAnswer | Send]:
+        existing = view.keys.get(url) if url is not None else None
+        if existing is None:
+            return create_rule(view, now)
+        replayed = _replayed(view, starting.key, codec.decode_create_answer)
+        if replayed is not None:
+            return Write(answer=replayed)
+        person = person_in(view, person_id_of(existing.stream))
+        command = changed(starting, person_id=person.person_id)
+        decision = decide.start(command, person, account_in(view, adding.owner), now, policy)
+        receipts = _receipts(command, decision.answer)
+        return _written(view, person, decision, now, policy, command.actor, receipts=receipts)
+
+    return query, rule
+
+
+def submitted(answer: CreateAnswer | StartAnswer) -> SubmitAnswer:
+    """Return what a submission is answered, from what its start came to."""
+    match answer:
+        case Created(person_id, start):
+            return Submitted(person_id, start)
+        case Queued() | Unresolved() | RolledBack():
+            return Submitted(answer.person_id, answer)
+        case AlreadyAdded(person_id):  # The answer to another request under this key, which a create was.
+            return PersonNotFound(person_id)
+        case AlreadyRunning() | InsufficientCredits() | PersonNotFound() | KeyReused():  # The last case.
+            return answer
 
 
 def created(answer: StartAnswer | AlreadyAdded) -> CreateAnswer:

@@ -1,6 +1,6 @@
 """What is answered with a yes: people and reports as the contract spells them.
 
-Floor 6. Imports Starlette's responses. Times are RFC 3339 in UTC.
+Floor 8. Imports Starlette's responses. Times are RFC 3339 in UTC.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from research_fsm.profile import PROFILE_FIELDS
 from research_fsm.reads import PersonDetails, ReportDetails
 from research_fsm.rfc3339 import format_time
 
-__all__ = ["accepted", "done", "ok", "person", "report", "time_or_null"]
+__all__ = ["accepted", "done", "ok", "person", "report", "time_or_null", "underway"]
 
 
 def ok(members: Mapping[str, Json], status: HTTPStatus = HTTPStatus.OK) -> Response:
@@ -30,8 +30,13 @@ def done() -> Response:
 
 def accepted(members: Mapping[str, Json]) -> Response:
     """Return the answer to something that was begun and is not settled yet: ask again later."""
+    return underway(members, HTTPStatus.ACCEPTED)
+
+
+def underway(members: Mapping[str, Json], status: HTTPStatus) -> Response:
+    """Return a JSON answer about something that goes on: it says when to ask again."""
     headers = {"Cache-Control": "no-store", "Retry-After": str(POLL_SECONDS)}
-    return JSONResponse(dict(members), HTTPStatus.ACCEPTED, headers)
+    return JSONResponse(dict(members), status, headers)
 
 
 def person(details: PersonDetails) -> dict[str, Json]:

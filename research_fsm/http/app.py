@@ -18,13 +18,17 @@ from starlette.routing import Route
 from research_fsm.async_runs import AsyncRuns
 from research_fsm.errors import InvalidInput, ResearchError, StoreBusy
 from research_fsm.events import PersonKind
-from research_fsm.http import answers, bodies, callbacks, people, problems
+from research_fsm.http import answers, bodies, callbacks, partners, people, problems
+from research_fsm.http import credits as credits_
 from research_fsm.http.callbacks import AskedByWorker
-from research_fsm.http.callers import Authenticate, Caller, access_tokens, allowed
+from research_fsm.http.callers import Authenticate, Caller, access_tokens, allowed, recognised
+from research_fsm.http.credits import AskedAboutCredits
+from research_fsm.http.partners import AskedByPartner
 from research_fsm.http.people import AskedByUser
 from research_fsm.http.problems import Code, Problem, ProblemError
 from research_fsm.runs import Runs
 from research_fsm.storage import Query
+from research_fsm.tokens import AccessTokens
 
 __all__ = ["OPERATIONS", "Operation", "create_app"]
 
@@ -44,20 +48,36 @@ class Operation:
         path: Behind the prefix.
         admit: Who may ask, and what answers.
         longest_body: Bytes of JSON that it takes; 0 for an operation that reads no body.
-        for_users: Whether who asks is looked up before it is let in.
+        recognises: Whether who asks is looked up before it is let in.
     """
 
     method: str
     path: str
     admit: Admit
     longest_body: int = 0
-    for_users: bool = False
+    recognises: bool = False
 
 
 def _for_users(answer: Callable[[AskedByUser], Awaitable[Response]]) -> Admit:
     def admit(runs: AsyncRuns, caller: Caller | None, request: Request) -> Answer:
         known = allowed(caller, PersonKind.USER)
         return lambda body: answer(AskedByUser(runs, known, request, body))
+
+    return admit
+
+
+def _for_partners(answer: Callable[[AskedByPartner], Awaitable[Response]]) -> Admit:
+    def admit(runs: AsyncRuns, caller: Caller | None, request: Request) -> Answer:
+        known = allowed(caller, PersonKind.PARTNER)
+        return lambda body: answer(AskedByPartner(runs, known, request, body))
+
+    return admit
+
+
+def _for_anybody(answer: Callable[[AskedAboutCredits], Awaitable[Response]]) -> Admit:
+    def admit(runs: AsyncRuns, caller: Caller | None, request: Request) -> Answer:
+        known = recognised(caller)
+        return lambda body: answer(AskedAboutCredits(runs, known, request, body))
 
     return admit
 
@@ -83,15 +103,23 @@ def _healthz(runs: AsyncRuns, _: Caller | None, __: Request) -> Answer:
 _PEOPLE = "/deep-research/people"
 _PERSON = _PEOPLE + "/{person_id}"
 _RUN = "/deep-research/runs/{run_id}"
+_RESEARCH = "/v1/research"
+_SUBMITTED = _RESEARCH + "/{person_id}"
 
 OPERATIONS: tuple[Operation, ...] = (
-    Operation("POST", f"{_PERSON}/run", _for_users(people.run), for_users=True),
-    Operation("GET", f"{_PERSON}/report", _for_users(people.report), for_users=True),
-    Operation("POST", f"{_PERSON}/mark-stale", _for_users(people.mark_stale), for_users=True),
-    Operation("GET", _PERSON, _for_users(people.get), for_users=True),
-    Operation("DELETE", _PERSON, _for_users(people.delete), for_users=True),
-    Operation("POST", _PEOPLE, _for_users(people.create), longest_body=bodies.LONGEST, for_users=True),
-    Operation("GET", _PEOPLE, _for_users(people.list_people), for_users=True),
+    Operation("POST", f"{_PERSON}/run", _for_users(people.run), recognises=True),
+    Operation("GET", f"{_PERSON}/report", _for_users(people.report), recognises=True),
+    Operation("POST", f"{_PERSON}/mark-stale", _for_users(people.mark_stale), recognises=True),
+    Operation("GET", _PERSON, _for_users(people.get), recognises=True),
+    Operation("DELETE", _PERSON, _for_users(people.delete), recognises=True),
+    Operation("POST", _PEOPLE, _for_users(people.create), longest_body=bodies.LONGEST, recognises=True),
+    Operation("GET", _PEOPLE, _for_users(people.list_people), recognises=True),
+    Operation("POST", _RESEARCH, _for_partners(partners.create), longest_body=bodies.LONGEST, recognises=True),
+    Operation("GET", _RESEARCH, _for_partners(partners.list_people), recognises=True),
+    Operation("GET", _SUBMITTED, _for_partners(partners.get), recognises=True),
+    Operation("DELETE", _SUBMITTED, _for_partners(partners.delete), recognises=True),
+    Operation("GET", "/credits/config", _for_anybody(credits_.config), recognises=True),
+    Operation("POST", "/credits/preview", _for_anybody(credits_.preview), longest_body=bodies.LONGEST, recognises=True),
     Operation("POST", f"{_RUN}/claim", _for_workers(callbacks.claim), longest_body=bodies.LONGEST),
     Operation("POST", f"{_RUN}/complete", _for_workers(callbacks.complete), longest_body=bodies.LONGEST_REPORT),
     Operation("POST", f"{_RUN}/fail", _for_workers(callbacks.fail), longest_body=bodies.LONGEST),
@@ -113,7 +141,7 @@ def create_app(runs: Runs | AsyncRuns, *, prefix: str = "/api", authenticate: Au
     if prefix and (not prefix.startswith("/") or prefix.endswith("/") or "{" in prefix):
         raise InvalidInput("prefix", f"must be empty or like /api, not {prefix!r}")
     awaited = AsyncRuns.of(runs) if isinstance(runs, Runs) else runs
-    door = _Door(awaited, authenticate or access_tokens(awaited.tokens))
+    door = _Door(awaited, authenticate or access_tokens(AccessTokens(awaited.store)))
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in OPERATIONS:
         by_path.setdefault(prefix + operation.path, {})[operation.method] = operation
@@ -154,7 +182,7 @@ class _Door:
     async def _answer(self, operation: Operation, request: Request) -> Response:
         """Let the request in, then read its body, then answer: nobody unknown is listened to at length."""
         caller = None
-        if operation.for_users:
+        if operation.recognises:
             caller = await anyio.to_thread.run_sync(self._authenticate, request)
         answer = operation.admit(self._runs, caller, request)
         body = await bodies.read(request, operation.longest_body) if operation.longest_body else b""

@@ -1,6 +1,6 @@
 """Who asks: the bearer of an access token, somebody whom the host knows, or the worker of one run.
 
-Floor 6. Imports Starlette's requests. A token is taken from the Authorization header alone and is never logged.
+Floor 8. Imports Starlette's requests. A token is taken from the Authorization header alone and is never logged.
 """
 
 import re
@@ -13,7 +13,7 @@ from research_fsm.events import PersonKind
 from research_fsm.http.problems import UNAUTHORIZED, Code, Problem, ProblemError
 from research_fsm.tokens import AccessTokens
 
-__all__ = ["Authenticate", "Caller", "access_tokens", "allowed", "bearer_token"]
+__all__ = ["Authenticate", "Caller", "access_tokens", "allowed", "bearer_token", "recognised"]
 
 # The grammar of RFC 6750: ASCII, so that no encoding can surprise whoever compares it.
 _BEARER = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE | re.ASCII)
@@ -62,8 +62,18 @@ def allowed(caller: Caller | None, kind: PersonKind) -> Caller:
     Raises:
         ProblemError: Nobody was recognised, or somebody of the other kind.
     """
+    known = recognised(caller)
+    if known.kind is not kind:
+        raise ProblemError(Problem(Code.FORBIDDEN, f"a {known.kind} token does not open this; a {kind} token does"))
+    return known
+
+
+def recognised(caller: Caller | None) -> Caller:
+    """Return the caller, of whichever kind.
+
+    Raises:
+        ProblemError: Nobody was recognised.
+    """
     if caller is None:
         raise ProblemError(UNAUTHORIZED)
-    if caller.kind is not kind:
-        raise ProblemError(Problem(Code.FORBIDDEN, f"a {caller.kind} token does not open this; a {kind} token does"))
     return caller

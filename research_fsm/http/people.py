@@ -27,7 +27,7 @@ from research_fsm.outcomes import (
 from research_fsm.profile import Profile
 from research_fsm.reads import ReportDetails
 
-__all__ = ["AskedByUser", "create", "delete", "get", "list_people", "mark_stale", "report", "run"]
+__all__ = ["AskedByUser", "create", "delete", "get", "list_people", "mark_stale", "page_of", "report", "run"]
 
 _LIMIT = re.compile(r"[0-9]{1,9}")
 _FIELDS = {
@@ -98,10 +98,8 @@ async def get(asked: AskedByUser) -> Response:
 
 async def list_people(asked: AskedByUser) -> Response:
     """Return the caller's people, newest first, a page at a time."""
-    limit, cursor = bodies.query(asked.request, "limit"), bodies.query(asked.request, "cursor")
-    if limit is not None and not _LIMIT.fullmatch(limit):
-        raise problems.invalid("limit", "must be a whole number")
-    page = await asked.runs.people(asked.caller.owner, limit=100 if limit is None else int(limit), cursor=cursor)
+    limit, cursor = page_of(asked.request)
+    page = await asked.runs.people(asked.caller.owner, limit=limit, cursor=cursor)
     return answers.ok({"people": [answers.person(one) for one in page.people], "cursor": page.cursor})
 
 
@@ -132,6 +130,18 @@ async def delete(asked: AskedByUser) -> Response:
             return answers.done()
         case refusal:
             return await asked.refused(refusal)
+
+
+def page_of(request: Request) -> tuple[int, str | None]:
+    """Return which page a list is asked for: its limit and its cursor.
+
+    Raises:
+        ProblemError: The limit is no whole number.
+    """
+    limit, cursor = bodies.query(request, "limit"), bodies.query(request, "cursor")
+    if limit is not None and not _LIMIT.fullmatch(limit):
+        raise problems.invalid("limit", "must be a whole number")
+    return (100 if limit is None else int(limit)), cursor
 
 
 async def _created(asked: AskedByUser, person_id: str, *, settled: bool) -> Response:

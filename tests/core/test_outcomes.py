@@ -36,6 +36,7 @@ from research_fsm.outcomes import (
     RolledBack,
     RunNotFound,
     StaleRun,
+    Submitted,
     Success,
     Unresolved,
 )
@@ -44,6 +45,7 @@ SUCCESSES: list[tuple[Success, str]] = [
     (Queued("p", "r", 1), "person p is queued as run 1"),
     (Unresolved("p", "r", 1), "run 1 of person p was started; whether the engine has it is not known yet"),
     (Added("p"), "added person p"),
+    (Submitted("p", Queued("p", "r", 1)), "submitted person p: person p is queued as run 1"),
     (Created("p", Queued("p", "r", 1)), "added person p: person p is queued as run 1"),
     (MarkedStale("p"), "person p is idle again; the report stays readable"),
     (Erased("p"), "erased person p"),
@@ -113,7 +115,7 @@ def test_every_answer_is_here() -> None:
 def test_every_answer_of_a_door_is_a_success_or_a_refusal() -> None:
     """So that `accepted()` is always there."""
     unions = [getattr(outcomes, name) for name in outcomes.__all__ if name.endswith("Answer")]
-    assert len(unions) == 10
+    assert len(unions) == 11
     for union in unions:
         assert all(issubclass(answer, Success | Refusal) for answer in get_args(union))
 

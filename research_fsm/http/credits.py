@@ -1,0 +1,56 @@
+"""What a run costs, and whether so many can be paid for: two questions that change nothing.
+
+Floor 8. Imports Starlette's requests and responses.
+"""
+
+from attrs import frozen
+from starlette.requests import Request
+from starlette.responses import Response
+
+from research_fsm.async_runs import AsyncRuns
+from research_fsm.http import answers, bodies, problems
+from research_fsm.http.callers import Caller
+
+__all__ = ["ACTION", "AskedAboutCredits", "config", "preview"]
+
+ACTION = "deep_research"
+"""The one thing that costs credits here."""
+
+_MOST = 1_000_000
+
+
+@frozen
+class AskedAboutCredits:
+    """A request of anybody who was recognised, with its body."""
+
+    runs: AsyncRuns
+    caller: Caller
+    request: Request
+    body: bytes
+
+
+async def config(asked: AskedAboutCredits) -> Response:
+    """Return the price list."""
+    return answers.ok({"actions": [{"action": ACTION, "costPerUnit": asked.runs.policy.cost}]})
+
+
+async def preview(asked: AskedAboutCredits) -> Response:
+    """Return what so many runs would cost, and whether the balance suffices."""
+    members = await bodies.parsed(bodies.closed_object, asked.body, ("action", "count"))
+    action, count = members["action"], members["count"]
+    if action != ACTION:
+        raise problems.invalid("action", f"must be {ACTION}, the one thing that costs credits")
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= _MOST:
+        raise problems.invalid("count", f"must be a whole number from 1 to {_MOST}")
+    balance = await asked.runs.balance(asked.caller.owner)
+    total = count * asked.runs.policy.cost
+    return answers.ok(
+        {
+            "action": action,
+            "count": count,
+            "costPerUnit": asked.runs.policy.cost,
+            "totalCredits": total,
+            "sufficient": balance.available >= total,
+            "balance": balance.available,
+        }
+    )
