@@ -14,9 +14,18 @@ from research_fsm.commands import checked_id, checked_member
 from research_fsm.errors import InvalidInput
 from research_fsm.events import PersonKind
 from research_fsm.requests import DispatchRequest
-from research_fsm.storage import Query, Store, Token, View, Write
+from research_fsm.storage import Query, Reader, Rule, Store, Token, View, Write
 
-__all__ = ["AccessTokens", "NewToken", "callback_token", "is_callback_token", "with_callback_token"]
+__all__ = [
+    "AccessTokens",
+    "NewToken",
+    "callback_token",
+    "is_callback_token",
+    "making",
+    "recognised",
+    "revoking",
+    "with_callback_token",
+]
 
 _PREFIX = "rfsm_"
 
@@ -51,12 +60,7 @@ class AccessTokens:
         Raises:
             InvalidInput: The owner is no printable text of 1 to 255 characters, or the kind is none of the two.
         """
-        checked_member("kind", PersonKind, kind)
-        made = NewToken(secrets.token_hex(8), checked_id("owner", owner), kind, _PREFIX + secrets.token_urlsafe(32))
-
-        def rule(_: View, now: int) -> Write[None]:
-            return Write(answer=None, tokens=(Token(made.token_id, owner, str(kind), _digest(made.secret), now),))
-
+        made, rule = making(owner, kind)
         self._store.transact(Query(), rule)
         return made
 
@@ -70,28 +74,53 @@ class AccessTokens:
         Raises:
             InvalidInput: There is no such token.
         """
-        found = next((token for token in self._store.tokens() if token.token_id == token_id), None)
-        if found is None:
-            raise InvalidInput("token_id", f"there is no token {token_id[:100]!r}; `token list` shows them")
-
-        def rule(_: View, now: int) -> Write[Token]:
-            revoked = evolve(found, revoked_at=found.revoked_at or now)
-            return Write(answer=revoked, tokens=(revoked,))
-
-        return self._store.transact(Query(), rule)
+        return self._store.transact(Query(), revoking(self._store, token_id))
 
     def authenticate(self, secret: str) -> Token | None:
         """Return the token with this secret, unless it is unknown or revoked.
 
         The secret is looked up by its digest and compared in constant time.
         """
-        if not secret.startswith(_PREFIX) or not secret.isascii():
-            return None
-        digest = _digest(secret)
-        token = self._store.token(digest)
-        if token is None or token.revoked_at is not None or not hmac.compare_digest(token.digest, digest):
-            return None
-        return token
+        return recognised(self._store, secret)
+
+
+def making(owner: str, kind: PersonKind) -> tuple[NewToken, Rule[None]]:
+    """Return a new token, and what keeps it."""
+    checked_member("kind", PersonKind, kind)
+    made = NewToken(secrets.token_hex(8), checked_id("owner", owner), kind, _PREFIX + secrets.token_urlsafe(32))
+
+    def rule(_: View, now: int) -> Write[None]:
+        return Write(answer=None, tokens=(Token(made.token_id, owner, str(kind), _digest(made.secret), now),))
+
+    return made, rule
+
+
+def revoking(reader: Reader, token_id: str) -> Rule[Token]:
+    """Return what revokes a token.
+
+    Raises:
+        InvalidInput: There is no such token.
+    """
+    found = next((token for token in reader.tokens() if token.token_id == token_id), None)
+    if found is None:
+        raise InvalidInput("token_id", f"there is no token {token_id[:100]!r}; `token list` shows them")
+
+    def rule(_: View, now: int) -> Write[Token]:
+        revoked = evolve(found, revoked_at=found.revoked_at or now)
+        return Write(answer=revoked, tokens=(revoked,))
+
+    return rule
+
+
+def recognised(reader: Reader, secret: str) -> Token | None:
+    """Return the token with this secret, unless it is unknown or revoked."""
+    if not secret.startswith(_PREFIX) or not secret.isascii():
+        return None
+    digest = _digest(secret)
+    token = reader.token(digest)
+    if token is None or token.revoked_at is not None or not hmac.compare_digest(token.digest, digest):
+        return None
+    return token
 
 
 def callback_token(secret: bytes, run_id: str, run_no: int) -> str:

@@ -8,16 +8,19 @@ from typing import Any
 
 import pytest
 
-from research_fsm import Policy, Runs
+from research_fsm import Policy, Profile, Runs, driver
 from research_fsm.async_runs import AsyncRuns
+from research_fsm.async_tokens import AsyncAccessTokens
 from research_fsm.audit import verify
 from research_fsm.commands import Sighting
 from research_fsm.driver import InThreads
-from research_fsm.events import AttemptResult
+from research_fsm.errors import InvalidInput
+from research_fsm.events import AttemptResult, PersonKind
 from research_fsm.outcomes import PersonNotFound, Queued, RolledBack, Unresolved
 from research_fsm.requests import AttemptOutcome, DispatchRequest
 from research_fsm.storage import Query, Rule
 from research_fsm.stores.memory import MemoryStore
+from research_fsm.tokens import AccessTokens
 from tests.core.doors import ACCEPTED, ADA, AMBIGUOUS, REFUSED, Clock, ScriptedEngine
 from tests.core.examples import OWNER
 
@@ -104,6 +107,31 @@ def test_without_a_store_that_joins_there_is_nothing_to_join() -> None:
     """It is said, and what would be right."""
     with pytest.raises(ValueError, match="MemoryStore cannot join"):
         Runs(MemoryStore()).joined(object())
+
+
+def test_both_have_the_same_tokens() -> None:
+    """Names, parameters and answers are the same; what the one makes the other recognises and revokes."""
+    blocking, awaiting = doors(AccessTokens), doors(AsyncAccessTokens)
+    assert list(blocking) == list(awaiting)
+    for name, door in blocking.items():
+        assert inspect.signature(door) == inspect.signature(awaiting[name]), name
+        assert inspect.iscoroutinefunction(awaiting[name]), name
+
+    async def main(store: MemoryStore) -> str:
+        tokens = AsyncRuns(store).tokens
+        made = await tokens.create(OWNER, PersonKind.PARTNER)
+        assert await tokens.authenticate(made.secret) == (await tokens.list(OWNER))[0]
+        assert await tokens.authenticate(made.secret + "x") is None
+        with pytest.raises(InvalidInput, match="there is no token"):
+            await tokens.revoke("none")
+        kept = await tokens.create(OWNER)
+        assert (await tokens.revoke(made.token_id)).revoked_at is not None
+        assert await tokens.authenticate(made.secret) is None
+        return kept.secret
+
+    store = MemoryStore()
+    secret = asyncio.run(main(store))
+    assert Runs(store).tokens.authenticate(secret) == Runs(store).tokens.list(OWNER)[1]
 
 
 # --- an engine that is awaited -----------------------------------------------------------------------------------
@@ -346,6 +374,93 @@ def test_a_loop_that_ends_before_the_engine_answers_leaves_it_to_recovery() -> N
     assert not Runs(store, engine).recover().errors
     assert types(store, person_id)[-1] == "RunDispatched"
     assert list(verify(store)) == []
+
+
+async def _start(runs: AsyncRuns, person_id: str) -> None:
+    await runs.start(person_id)
+
+
+async def _create(runs: AsyncRuns, _: str) -> None:
+    await runs.create(OWNER, Profile(linkedin_url="https://www.linkedin.com/in/grace"), key="k")
+
+
+async def _dispatch(runs: AsyncRuns, person_id: str) -> None:
+    await runs.dispatch(getattr(await runs.person(person_id), "run_id", ""))
+
+
+async def _erase(runs: AsyncRuns, person_id: str) -> None:
+    await runs.erase(person_id)
+
+
+async def _recover(runs: AsyncRuns, _: str) -> None:
+    await runs.recover()
+
+
+async def _nothing(_: AsyncRuns, __: str) -> None:
+    """Nothing has to be there beforehand."""
+
+
+async def _joined(runs: AsyncRuns, person_id: str) -> None:
+    """Start as in a transaction of the host's: nothing is sent."""
+    runs._doors.joined = True
+    await runs.start(person_id)
+    runs._doors.joined = False
+
+
+Step = Callable[[AsyncRuns, str], Awaitable[None]]
+
+
+@pytest.mark.parametrize("outcome", [ACCEPTED, REFUSED, AMBIGUOUS, RuntimeError("broken")], ids=str)
+@pytest.mark.parametrize(
+    ("before", "door"),
+    [(_nothing, _start), (_nothing, _create), (_joined, _dispatch), (_start, _erase), (_start, _recover)],
+)
+def test_whoever_is_cancelled_at_any_request_leaves_what_others_leave(
+    before: Step, door: Step, outcome: AttemptOutcome | Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At every request of every door with several, before it and after it: the log is that of a caller who stayed."""
+    perform = driver.perform_async
+
+    async def told(at: int, *, after: bool) -> tuple[list[str], int]:
+        """Return what is in the log, and how many requests there were."""
+        clock = Clock()
+        store, engine = MemoryStore(clock), Engine(outcome)
+        engine.allowed.set()
+        runs = AsyncRuns(store, engine)
+        person_id = await added(runs)
+        await before(runs, person_id)
+        clock.pass_(hours=1)
+        seen = 0
+
+        async def cancelling(*arguments: Any) -> Any:  # noqa: ANN401  # As what it stands for.
+            nonlocal seen
+            seen += 1
+            due = seen == at
+            if due and not after:
+                task.cancel()
+                await asyncio.sleep(0)
+            answer = await perform(*arguments)
+            if due and after:
+                task.cancel()
+                await asyncio.sleep(0)
+            return answer
+
+        with monkeypatch.context() as patched:
+            patched.setattr(driver, "perform_async", cancelling)
+            task = asyncio.ensure_future(door(runs, person_id))
+            (raised,) = await asyncio.gather(task, return_exceptions=True)
+            await asyncio.gather(*driver._UNDER_WAY, return_exceptions=True)
+        assert isinstance(raised, asyncio.CancelledError) is (0 < at <= seen)
+        if door in (_recover, _dispatch):  # A look comes first, and nothing was begun while it was looked.
+            await door(runs, person_id)
+        assert list(verify(store)) == []
+        return [event.type for event in store.events()], seen
+
+    stayed, requests = asyncio.run(told(0, after=False))
+    assert requests >= (2 if outcome is ACCEPTED else 1)
+    for at in range(1, requests + 1):
+        for after in (False, True):
+            assert asyncio.run(told(at, after=after))[0] == stayed, (at, after)
 
 
 def test_what_fails_when_nobody_listens_any_more_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -6,6 +6,8 @@ An answer's `accepted()` is exactly its successes, a `match` over an answer is e
 from typing import assert_never, assert_type
 
 from research_fsm import Profile, RecoveryPass, Runs
+from research_fsm.async_runs import AsyncRuns
+from research_fsm.driver import InThreads
 from research_fsm.outcomes import (
     Added,
     AlreadyAdded,
@@ -34,6 +36,7 @@ from research_fsm.outcomes import (
     Unresolved,
 )
 from research_fsm.reads import Balance, PeoplePage, PersonDetails, ReportDetails
+from research_fsm.requests import AsyncDispatcher, Dispatcher
 from research_fsm.storage import RecordedEvent, Token
 from research_fsm.stores.memory import MemoryStore
 from research_fsm.tokens import NewToken
@@ -78,6 +81,19 @@ def answers(runs: Runs, profile: Profile) -> None:
     assert_type(runs.tokens.authenticate("secret"), Token | None)
 
 
+async def awaited(runs: AsyncRuns, profile: Profile) -> None:
+    """Whoever awaits gets the same."""
+    assert_type((await runs.start("p")).accepted(), Queued | Unresolved)
+    assert_type(await runs.add("o", profile), Added | AlreadyAdded)
+    assert_type((await runs.create("o", profile)).accepted().start, Queued | Unresolved | RolledBack)
+    assert_type(await runs.complete("r", 1, "x", {}), Completed | Failed | StaleRun | RunNotFound)
+    assert_type(await runs.report("p"), ReportDetails | PersonNotFound | None)
+    assert_type(await runs.history("p"), list[RecordedEvent])
+    assert_type(await runs.recover(), RecoveryPass)
+    assert_type(await runs.tokens.create("o"), NewToken)
+    assert_type(await runs.tokens.authenticate("secret"), Token | None)
+
+
 def status_code(runs: Runs) -> int:
     """Answer every answer of a start; a missing case is an error of the type checker."""
     match runs.start("p"):
@@ -110,6 +126,12 @@ async def awaiting(request: ResearchRequest) -> Report:
 def blocking(request: ResearchRequest) -> dict[str, object]:
     """Research and block."""
     return {"stopped": request.stopped()}
+
+
+def engines(blocking: Dispatcher, awaiting: AsyncDispatcher) -> tuple[Runs, AsyncRuns, AsyncRuns]:
+    """An engine that blocks is for who blocks, and in threads for who awaits."""
+    store = MemoryStore()
+    return Runs(store, blocking), AsyncRuns(store, awaiting), AsyncRuns(store, InThreads(blocking))
 
 
 def pipelines() -> tuple[Worker, Worker]:
