@@ -1,0 +1,281 @@
+"""The store for many machines: one schema of a PostgreSQL database, on a few connections per process.
+
+Floor 5. Imports what a store may import, and its siblings: the tables are in `postgres_schema`, a connection is in
+`postgres_wire`, what is said over it in `postgres_statements`, a transaction in `postgres_batch`, locking and loading
+in `postgres_load`, writing in `postgres_writes`, reading in `postgres_reads`, a commit whose answer was lost in
+`postgres_commit`, and what a failure means in `postgres_errors`. It never lets an exception of the driver out, and
+never leaves a transaction open behind a call.
+
+A transaction is two messages: one locks and loads, one writes and commits. Between them Python decides for everybody
+who waits. Reads go over another connection.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
+from datetime import timedelta
+from typing import Any, Self, TypeVar
+
+from research_fsm.errors import CommitUnknown, InvalidInput, ResearchError, StoreUnavailable
+from research_fsm.storage import Query, Rule
+from research_fsm.stores.batch import decide
+from research_fsm.stores.group_commit import GroupCommit, Take, Ticket
+from research_fsm.stores.postgres_batch import Batch, Unlocked
+from research_fsm.stores.postgres_commit import Commit, Server, became, server
+from research_fsm.stores.postgres_errors import RERUN, ServerSaid, WireLost, failure
+from research_fsm.stores.postgres_load import LOADING, load
+from research_fsm.stores.postgres_reads import READING, PostgresReader, Source
+from research_fsm.stores.postgres_schema import migrate, read_settings
+from research_fsm.stores.postgres_statements import Dialect
+from research_fsm.stores.postgres_wire import Address, Wire, settings
+from research_fsm.stores.postgres_writes import WRITING, rejection
+
+__all__ = ["PostgresStore"]
+
+A = TypeVar("A")
+
+_WAIT = timedelta(seconds=30)
+_LONGEST = timedelta(days=1)
+_ATTEMPTS = 8
+"""How often a batch is decided at most, when the database asks for it to be decided anew."""
+
+_TAKEN_ATTEMPTS = 3
+"""The same for a name that was taken: whoever took it can be seen at the next look."""
+
+_PAUSE_SECONDS = 0.02
+_CLOSED = "the store was closed; open another one"
+_OVER = "the snapshot is over; take another one"
+
+_BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
+
+
+class PostgresStore(PostgresReader):
+    """A store in a schema of a database, made if there is none, migrated if it is an older one.
+
+    Args:
+        address: As libpq has it: ``postgresql://user@host:5432/database``.
+        schema: The schema that holds the tables.
+        clock: Returns the time in microseconds UTC; None for the server's clock. Tests inject one.
+        wait: How long a write waits for other writers, and for a server that is restarted.
+        prepared: Whether statements are prepared on the server. Say False behind a pooler that gives each transaction
+            another connection, such as PgBouncer in transaction mode.
+
+    Raises:
+        InvalidInput: The address or the schema is none, or the wait is out of bounds.
+        StoreUnavailable: The server cannot be reached, or lets nobody in.
+        StoreReadOnly: There is something to migrate, and the role may not.
+        StoreForeign: The schema is another program's. It was not touched.
+        StoreTooNew: A later version of this library made it. It was not touched.
+        StoreError: It could not be opened otherwise; see the subclasses for what to do.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        schema: str = "research_fsm",
+        clock: Callable[[], int] | None = None,
+        wait: timedelta = _WAIT,
+        prepared: bool = True,
+    ) -> None:
+        if not timedelta(0) <= wait <= _LONGEST:
+            raise InvalidInput("wait", f"{wait} is not between 0 and {_LONGEST.days} day")
+        self._address = Address.of(address)
+        self._where, self._wait = self._address.where, wait / timedelta(seconds=1)
+        dialect = Dialect(schema, prepared)
+        self._local = b"" if prepared else settings(self._wait, "SET LOCAL")
+        self._known: bytes | None = None
+        self._server: Server | None = None
+        self._writer = Wire(self._address, self._greet, self._wait)
+        self._callers = GroupCommit(self._commit, self._where, wait)
+        super().__init__(Source(Wire(self._address, self._greet, self._wait), self._local), dialect, clock)
+        with self._writer.translated():
+            self._writer.get()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._where!r}, schema={self._dialect.schema!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def secret(self) -> bytes:
+        """What callback tokens are derived from."""
+        return self._known or b""
+
+    def close(self) -> None:
+        """Wait for whoever is inside, then close the connections. Snapshots that are open stay open."""
+        self._source.close(_CLOSED)
+        self._writer.close(_CLOSED)
+
+    def transact(self, query: Query, rule: Rule[A]) -> A:
+        """Load, decide and write in one transaction; see `storage.Store`.
+
+        Callers who come while another one commits are decided together, and committed once.
+
+        Raises:
+            StoreBusy: Others kept a row locked for longer than the wait allows, or too many wait.
+            WriteRejected: The rule's write broke what every store keeps.
+            CommitUnknown: The connection broke during the commit, and what came of it could not be found out.
+            StoreError: It could not be done; see the subclasses for what to do.
+            BaseException: Whatever the rule raised, with nothing written.
+        """
+        return self._callers.call(query, rule)
+
+    async def transact_async(self, query: Query, rule: Rule[A]) -> A:
+        """Do the same for a caller who awaits, in the same line as those who block."""
+        return await self._callers.call_async(query, rule)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[PostgresReader]:
+        """Open a reader that sees one point in time, on a connection of its own."""
+        self._source.check_open()
+        wire = Wire(self._address, self._greet, self._wait)
+        try:
+            with wire.translated():
+                # The first question fixes the point in time.
+                wire.run(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;%bSELECT 1" % self._local)
+            wire.settle(_OVER)
+            yield PostgresReader(Source(wire, self._local, lasting=True), self._dialect, self._clock)
+        finally:
+            wire.close(_OVER)
+
+    # --- a transaction -------------------------------------------------------------------------------------------
+
+    def _commit(self, wait: float, take: Take) -> None:
+        """Commit for everybody who waits; see `GroupCommit`."""
+        with self._writer.lock:
+            until = time.monotonic() + wait
+            waiting = take()
+            while waiting:
+                waiting = self._decide(waiting, until)
+
+    def _decide(self, tickets: Sequence[Ticket[Any]], until: float) -> Sequence[Ticket[Any]]:
+        """Decide and commit for callers; return those who are still to be decided for.
+
+        When the database refuses a batch, whose fault it is shows when each is decided for alone.
+        """
+        try:
+            return self._tried(tickets, until)
+        except ResearchError as error:
+            if len(tickets) > 1 and not isinstance(error, StoreUnavailable):
+                for ticket in tickets:
+                    self._decide((ticket,), until)
+            else:
+                _tell(tickets, error)
+            return ()
+
+    def _tried(self, tickets: Sequence[Ticket[Any]], until: float) -> Sequence[Ticket[Any]]:
+        """Decide again when that may help: others were in the way, or the connection was lost."""
+        more: frozenset[str] = frozenset()
+        attempt = 0
+        while True:
+            batch = Batch(self._writer, self._dialect)
+            try:
+                return self._transaction(batch, tickets, more)
+            except Unlocked as error:
+                more |= error.streams
+            except ServerSaid as error:
+                attempt += 1
+                limit = _TAKEN_ATTEMPTS if error.state == "23505" else _ATTEMPTS
+                if error.state not in RERUN or attempt >= limit:
+                    if error.state == "23505":
+                        raise rejection(error, batch.changes, self._where) from error
+                    raise failure(error, self._where) from error
+            except WireLost as error:
+                if time.monotonic() + _PAUSE_SECONDS > until:
+                    raise failure(error, self._where) from error
+                time.sleep(_PAUSE_SECONDS)
+            finally:
+                self._abort()
+
+    def _transaction(self, batch: Batch, tickets: Sequence[Ticket[Any]], more: frozenset[str]) -> Sequence[Ticket[Any]]:
+        """Load, decide, write and commit. Returns who is still to be decided for."""
+        queries = [ticket.query for ticket in tickets]
+        begin = _BEGIN + self._local
+        loaded = load(
+            batch.run, self._dialect, queries, batch.history, begin=begin, clock=self._clock, more=sorted(more)
+        )
+        if loaded.unlocked:
+            raise Unlocked(loaded.unlocked)
+        now = loaded.time if self._clock is None else self._clock()
+        rest = decide(tickets, loaded.world, now, self._where, batch.apply)
+        batch.check()
+        settled = tickets[: len(tickets) - len(rest)]
+        if loaded.world.written:
+            self._end(Commit(loaded.xid, self._server, batch.last_event), batch.take_pending(), settled)
+        else:
+            self._abort()  # Costs no flush.
+        for ticket in settled:
+            ticket.done = True
+        return rest
+
+    def _end(self, commit: Commit, pending: Sequence[bytes], tickets: Sequence[Ticket[Any]]) -> None:
+        """Commit. When the answer is lost, or an interrupt comes before it, what became of it is looked up."""
+        try:
+            self._writer.run(b";\n".join([*pending, b"COMMIT"]))
+        except ServerSaid:
+            raise
+        except BaseException as error:
+            done = self._looked_up(commit, tickets, error)
+            for ticket in tickets if done else ():
+                ticket.done = True
+            if not done or not isinstance(error, WireLost):
+                raise
+
+    def _looked_up(self, commit: Commit, tickets: Sequence[Ticket[Any]], error: BaseException) -> bool:
+        """Return whether a commit was done."""
+        try:
+            done = became(commit, self._writer, self._dialect, lambda: self._server, self._wait)
+        except BaseException:
+            _tell(tickets, _unknown(self._where, error))
+            raise
+        if done is None:
+            unknown = _unknown(self._where, error)
+            _tell(tickets, unknown)
+            raise unknown from error
+        return done
+
+    def _abort(self) -> None:
+        """End the transaction with nothing written; a connection that cannot do that is given up."""
+        if self._writer.in_transaction:
+            try:
+                self._writer.run(b"ROLLBACK")
+            except (ServerSaid, WireLost):
+                self._writer.drop()
+
+    # --- connections ---------------------------------------------------------------------------------------------
+
+    def _greet(self, wire: Wire) -> None:
+        """Say the first words on a new connection."""
+        if self._dialect.prepares:
+            wire.run(settings(self._wait, "SET"))
+        if self._known is None:
+            migrate(wire, self._dialect)
+        secret = read_settings(wire, self._dialect)
+        if self._known is not None and secret != self._known:
+            raise StoreUnavailable(self._where, "another store answers at this address; close the store and reopen it")
+        self._known = secret
+        if wire is self._writer:
+            self._server = server(wire)
+        if self._dialect.prepares:
+            wire.run(self._dialect.prepare((*LOADING, *WRITING, *READING)))
+
+
+def _unknown(where: str, error: BaseException) -> CommitUnknown:
+    unknown = CommitUnknown(where, f"the connection broke during the commit, which may last or not: {error}")
+    unknown.__cause__ = error
+    return unknown
+
+
+def _tell(tickets: Sequence[Ticket[Any]], error: ResearchError) -> None:
+    """Let each caller have an error of its own: one that is raised in several threads would mix their traces."""
+    for ticket in tickets:
+        own = copy(error)
+        own.__cause__ = error.__cause__
+        ticket.settle(None, own)
+        ticket.done = True
