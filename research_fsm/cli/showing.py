@@ -1,0 +1,62 @@
+"""``page``: the store as one HTML file, to be opened in a browser.
+
+Floor 9. Decides nothing.
+"""
+
+import os
+from pathlib import Path
+
+import click
+
+from research_fsm.cli.exits import Exit
+from research_fsm.cli.session import Session, common_options
+
+__all__ = ["page"]
+
+
+@click.command()
+@click.option("--html", "file", metavar="FILE", required=True, help="The file to write; one that is there is replaced.")
+@click.option("--owner", help="Only this owner's people and credits.")
+@click.option("--with-names", is_flag=True, help="Show names and companies, which are personal data.")
+@click.option("--verify/--no-verify", default=True, show_default=True, help="Verify the log first.")
+@click.option("--limit", type=click.IntRange(1), default=10_000, show_default=True, help="People at most.")
+@click.option("--after", metavar="STREAM", help="People behind this stream: the last page says which.")
+@common_options
+@click.pass_obj
+def page(  # click's signature.
+    session: Session,
+    /,
+    file: str,
+    owner: str | None,
+    with_names: bool,  # noqa: FBT001  # click's signature.
+    verify: bool,  # noqa: FBT001  # click's signature.
+    limit: int,
+    after: str | None,
+) -> Exit:
+    """Write one self-contained HTML file: people by status, their lives, credits, and what verify finds, on top.
+
+    Nothing in it is loaded from elsewhere. Without --with-names people are known by their ids alone; a file with names
+    is readable by you alone and must be deleted when somebody is erased. Exit code 1 if verify found anything.
+    """
+    from research_fsm import audit
+    from research_fsm import page as pages
+
+    with session.looking() as runs, runs.store.snapshot() as log:
+        findings = list(audit.verify(log)) if verify else None
+        text = pages.render(log, owner=owner, with_names=with_names, findings=findings, limit=limit, after=after)
+    _write(Path(file), text, secret=with_names)
+    found = None if findings is None else len(findings)
+    session.show({"page": file, "findings": found}, lambda: f"{file} shows {session.store}")
+    return Exit.FINDINGS if found else Exit.DONE
+
+
+def _write(place: Path, text: str, *, secret: bool) -> None:
+    """Write a file at once: whoever reads it sees the old one or the new one, whole."""
+    unfinished = place.with_name(f".{place.name}.{os.getpid()}")
+    try:
+        unfinished.touch(mode=0o600 if secret else 0o644, exist_ok=False)
+        unfinished.write_text(text, encoding="utf-8", newline="\n")
+        unfinished.replace(place)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,231 @@
+"""What the page shows, as compact JSON: rows are lists, words are kept once, times are milliseconds UTC.
+
+Floor 7. One snapshot, nothing written. What this version cannot read is named as it is stored, so that a damaged log
+is shown with the findings on top and not hidden behind an error.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
+
+from attrs import Factory, define, field, frozen
+
+from research_fsm import account as accounts
+from research_fsm import codec, transactions
+from research_fsm.account import Account
+from research_fsm.errors import LogUnreadable
+from research_fsm.events import AccountEvent
+from research_fsm.lifecycle import Phase, Status
+from research_fsm.lifecycle import status as status_of
+from research_fsm.outcomes import Json
+from research_fsm.person import Person
+from research_fsm.storage import Head, Query, Reader, RecordedEvent
+from research_fsm.timeline import credits_in_words, in_words
+
+__all__ = ["CHUNK", "Contents", "gather"]
+
+CHUNK = 250
+"""People whose lives stand in one block of the page, which is read when one of them is looked at."""
+
+_LONGEST_LEDGER = 20_000
+"""Entries of an account that are shown: the latest."""
+
+_PERSON, _ACCOUNT = "person:", "account:"
+_STATUSES = tuple(str(one) for one in Status if one is not Status.NONE)
+
+
+@frozen
+class Contents:
+    """Everything on the page.
+
+    Args:
+        taken_at: The time of the snapshot, in microseconds UTC.
+        counts: How many people there are, by status; also those who are not shown.
+        people: A row for each who is shown.
+        next_after: The stream to go on behind, if not everybody is shown.
+        lives: Blocks of the lives of `CHUNK` people each, in the order of `people`.
+        ledgers: By owner, the account's entries with the balance after each.
+    """
+
+    taken_at: int
+    counts: Mapping[str, int]
+    people: list[list[Json]] = field(repr=False)
+    next_after: str | None
+    lives: list[Json] = field(repr=False)
+    ledgers: Json = field(repr=False)
+
+
+@define
+class _Words:
+    """Texts, each once, known by their number."""
+
+    numbers: dict[str, int] = Factory(dict)
+
+    def number(self, text: str) -> int:
+        """Return the number of a text."""
+        return self.numbers.setdefault(text, len(self.numbers))
+
+    def texts(self) -> list[str]:
+        """Return the texts in the order of their numbers."""
+        return list(self.numbers)
+
+
+def gather(reader: Reader, *, owner: str | None, with_names: bool, limit: int, after: str | None) -> Contents:
+    """Look at a log at one point in time.
+
+    Args:
+        reader: Where to look.
+        owner: Whose people and whose credits; None for everybody's.
+        with_names: Whether names and companies are shown, which are personal data.
+        limit: People that are shown at most.
+        after: Show people behind this stream.
+    """
+    with reader.snapshot() as log:
+        taken_at = log.now()
+        link = None if owner is None else transactions.account_stream(owner)
+        counts: Counter[str] = Counter()
+        shown: list[Head] = []
+        owners: list[str] = []
+        more = False
+        for head in log.heads():
+            if head.stream.startswith(_ACCOUNT) and link in (None, head.stream):
+                owners.append(head.stream.removeprefix(_ACCOUNT))
+            if not head.stream.startswith(_PERSON) or link not in (None, head.link):
+                continue
+            counts[_status(head)] += 1
+            if after is None or head.stream > after:
+                more = more or len(shown) == limit
+                shown += [] if len(shown) == limit else [head]
+        ledgers, credits_of = _ledgers(log, owners, {head.stream: index for index, head in enumerate(shown)})
+        people, lives = _people(log, shown, credits_of, with_names=with_names)
+    known = {status: counts[status] for status in _STATUSES if status != Status.ERASED or counts[status]}
+    return Contents(taken_at, known, people, shown[-1].stream if more else None, lives, ledgers)
+
+
+def _status(head: Head) -> str:
+    try:
+        return str(status_of(Phase(head.tag)))
+    except ValueError:
+        return str(Status.NONE)
+
+
+# --- people ------------------------------------------------------------------------------------------------------
+
+
+def _people(
+    log: Reader, shown: list[Head], credits_of: Mapping[int, list[RecordedEvent]], *, with_names: bool
+) -> tuple[list[list[Json]], list[Json]]:
+    people, lives = list[list[Json]](), list[Json]()
+    for start in range(0, len(shown), CHUNK):
+        heads = shown[start : start + CHUNK]
+        streams = tuple(head.stream for head in heads)
+        view = log.read(Query(streams=streams, documents=(transactions.PROFILE,) if with_names else ()))
+        words, block = _Words(), list[Json]()
+        for index, head in enumerate(heads, start):
+            profile = view.documents.get((head.stream, transactions.PROFILE), b"{}")
+            people.append(_row(head, _name(profile)))
+            own = (*log.events(head.stream), *credits_of.get(index, ()))
+            block.append([_event(one, words) for one in sorted(own, key=_position)])
+        lives.append({"words": words.texts(), "lives": block})
+    return people, lives
+
+
+def _position(recorded: RecordedEvent) -> int:
+    return recorded.position
+
+
+def _row(head: Head, name: str) -> list[Json]:
+    """Return one person: id, owner, kind, status, phase, since, run_no, reports, failures, added, name."""
+    person_id = transactions.person_id_of(head.stream)
+    try:
+        person = codec.decode_person(head)
+    except LogUnreadable:
+        person = Person(person_id)
+    return [
+        person_id,
+        person.owner,
+        str(person.kind),
+        str(person.status),
+        str(person.phase),
+        _ms(person.since),
+        person.run_no,
+        person.reports,
+        person.failures_in_a_row,
+        _ms(person.added_at),
+        name,
+    ]
+
+
+def _name(profile: bytes) -> str:
+    """Return how people call somebody, from what is known of them."""
+    known = {name: _member(profile, name) for name in ("first_name", "last_name", "company", "linkedin_url")}
+    called = " ".join(str(part) for part in (known.get("first_name"), known.get("last_name")) if part)
+    parts = [part for part in (called, known.get("company")) if part]
+    return ", ".join(map(str, parts)) or str(known.get("linkedin_url") or "")
+
+
+def _event(recorded: RecordedEvent, words: _Words) -> Json:
+    """Return one event: position, version, time, type, words, run_no, credits, actor; numbers stand for words."""
+    run_no, actor = _member(recorded.data, "run_no"), _member(recorded.meta, "actor")
+    return [
+        recorded.position,
+        recorded.version,
+        _ms(recorded.at),
+        words.number(recorded.type),
+        words.number(in_words(recorded)),
+        run_no if isinstance(run_no, int) else 0,
+        words.number(credits_in_words(recorded)),
+        words.number(actor if isinstance(actor, str) else ""),
+    ]
+
+
+def _member(stored: bytes, name: str) -> Json:
+    """Return a member of stored JSON; nothing of what cannot be read, which `in_words` names."""
+    try:
+        value = codec.parse(stored)
+    except LogUnreadable:
+        return None
+    return value.get(name) if isinstance(value, dict) else None
+
+
+# --- credits -----------------------------------------------------------------------------------------------------
+
+
+def _ledgers(
+    log: Reader, owners: Iterable[str], indexes: Mapping[str, int]
+) -> tuple[Json, dict[int, list[RecordedEvent]]]:
+    """Return every owner's account, and the events of accounts that concern each person who is shown."""
+    ledgers: dict[str, Json] = {}
+    concerning: dict[int, list[RecordedEvent]] = {}
+    for owner in owners:
+        words, entries = _Words(), deque[Json](maxlen=_LONGEST_LEDGER)
+        total, account = 0, accounts.EMPTY
+        for recorded, event, account in _booked(log, transactions.account_stream(owner)):
+            total += 1
+            person_id = str(getattr(event, "person_id", ""))
+            index = indexes.get(transactions.person_stream(person_id), -1) if person_id else -1
+            if index >= 0:
+                concerning.setdefault(index, []).append(recorded)
+            run_no = getattr(event, "run_no", 0)
+            line = (recorded.position, _ms(recorded.at), words.number(in_words(recorded)))
+            entries.append(
+                [*line, words.number(credits_in_words(recorded)), index, person_id, run_no, account.available]
+            )
+        sums = [account.available, account.granted, account.revoked, account.held, account.charged, account.refunded]
+        ledgers[owner] = {"words": words.texts(), "entries": list(entries), "total": total, "sums": sums}
+    return ledgers, concerning
+
+
+def _booked(log: Reader, stream: str) -> Iterator[tuple[RecordedEvent, AccountEvent | None, Account]]:
+    """Yield an account's events, each with what is available after it; one that cannot be read moves nothing."""
+    account = accounts.EMPTY
+    for recorded in log.events(stream):
+        try:
+            event: AccountEvent | None = codec.decode_account_event(recorded)
+        except LogUnreadable:
+            event = None
+        account = account if event is None else accounts.evolve(account, event)
+        yield recorded, event, account
+
+
+def _ms(micros: int) -> int:
+    return micros // 1000

@@ -1,0 +1,148 @@
+"""From what the page shows to one HTML file: nothing is loaded from elsewhere, and nothing in the data can become code.
+
+Floor 7. The style and the program of the page are files of this package; the policy in its head allows these two, by
+their digests, and nothing else. Data stands in blocks that are no program, with every character that could end one
+written as an escape.
+"""
+
+import base64
+import hashlib
+import html
+import json
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from string import Template
+
+from research_fsm.commands import checked_id
+from research_fsm.errors import InvalidInput
+from research_fsm.laws import STATEMENTS, Finding
+from research_fsm.outcomes import Json
+from research_fsm.page.contents import CHUNK, Contents, gather
+from research_fsm.rfc3339 import format_time
+from research_fsm.storage import Reader
+
+__all__ = ["render"]
+
+_SHOWN_FINDINGS = 200
+_LARGEST_LIMIT = 100_000
+
+_ESCAPES = {ord(one): f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"}
+
+
+def render(
+    reader: Reader,
+    *,
+    owner: str | None = None,
+    with_names: bool = False,
+    findings: Sequence[Finding] | None = None,
+    limit: int = 10_000,
+    after: str | None = None,
+) -> str:
+    """Return the page as it is to be stored or served, in UTF-8.
+
+    Args:
+        reader: Where to look: a store, or a snapshot of one.
+        owner: Whose people and credits; None for everybody's.
+        with_names: Whether names and companies are shown. They are personal data: the file must be deleted when a
+            person is erased.
+        findings: What `audit.verify` found in the whole log; None if nobody has verified it.
+        limit: People that are shown, up to 100,000; the rest are counted.
+        after: Show people behind this stream; the page of the people before says which.
+
+    Raises:
+        InvalidInput: The owner or the limit is malformed.
+    """
+    if not 1 <= limit <= _LARGEST_LIMIT:
+        raise InvalidInput("limit", f"must be from 1 to {_LARGEST_LIMIT}, not {limit}")
+    if owner is not None:
+        checked_id("owner", owner)
+    found = gather(reader, owner=owner, with_names=with_names, limit=limit, after=after)
+    style, program = _file("page.css"), _file("page.js")
+    overview = {
+        "taken": found.taken_at // 1000,
+        "chunk": CHUNK,
+        "people": found.people,
+        "counts": dict(found.counts),
+        "total": sum(found.counts.values()),
+        "next": found.next_after,
+    }
+    blocks = [_block(f"lives-{number}", lives) for number, lives in enumerate(found.lives)]
+    return Template(_file("page.html")).substitute(
+        policy=_policy(style, program),
+        style=style,
+        program=program,
+        title=html.escape("research_fsm" if owner is None else f"research_fsm: {owner}"),
+        whose=html.escape("everybody" if owner is None else owner),
+        taken=html.escape(format_time(found.taken_at).replace("T", " ")[:19] + "Z"),
+        findings=_findings(findings),
+        tiles=_tiles(found.counts),
+        note=_note(found),
+        overview=_block("overview", overview),
+        lives="\n".join(blocks),
+        ledgers=_block("ledgers", found.ledgers),
+    )
+
+
+def _file(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _policy(style: str, program: str) -> str:
+    """Return what a browser may do with the page: apply this style, run this program, and nothing else."""
+    own = f"style-src '{_digest(style)}'; script-src '{_digest(program)}'"
+    return f"default-src 'none'; {own}; base-uri 'none'; form-action 'none'"
+
+
+def _digest(text: str) -> str:
+    """Return how a policy names a style or a program."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _block(name: str, value: Json) -> str:
+    """Return a block of data: JSON in which nothing can end the block, open a comment, or break a line."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPES)
+    return f'<script type="application/json" id="{name}">{text}</script>'
+
+
+def _tiles(counts: Mapping[str, int]) -> str:
+    total = sum(counts.values())
+    tiles = (("all", total), *counts.items())
+    return "\n".join(
+        f'<button type="button" class="tile {name}" data-status="{name}" aria-pressed="{str(name == "all").lower()}">'
+        f"<b>{count:,}</b> <span>{name}</span></button>"
+        for name, count in tiles
+    )
+
+
+def _note(found: Contents) -> str:
+    if found.next_after is None:
+        return ""
+    shown, total = len(found.people), sum(found.counts.values())
+    words = f"{shown:,} of {total:,} people are shown; the next are behind {found.next_after}"
+    return f'<p class="note">{html.escape(words)}</p>'
+
+
+def _findings(findings: Sequence[Finding] | None) -> str:
+    """Return what verify found, as the first thing on the page."""
+    if findings is None:
+        words = "research-fsm verify says whether the log is whole."
+        return f'<p class="verdict unknown"><b>Not verified.</b> <span>{words}</span></p>'
+    if not findings:
+        words = f"{len(STATEMENTS)} laws, no findings."
+        return f'<p class="verdict kept"><b>The log keeps every law.</b> <span>{words}</span></p>'
+    lines = [_finding(one) for one in findings[:_SHOWN_FINDINGS]]
+    left = len(findings) - len(lines)
+    more = f"<p>… and {left:,} more: research-fsm verify lists them all.</p>" if left else ""
+    noun = "finding" if len(findings) == 1 else "findings"
+    head = f"<b>{len(findings):,} {noun}: the log breaks its laws.</b>"
+    return f'<details class="verdict broken" open><summary>{head}</summary><ol>{"".join(lines)}</ol>{more}</details>'
+
+
+def _finding(one: Finding) -> str:
+    place = one.stream if one.version is None else f"{one.stream} version {one.version}"
+    person_id = one.stream.removeprefix("person:")
+    shown = html.escape(place)
+    if person_id != one.stream:
+        shown = f'<a href="#{html.escape(person_id, quote=True)}">{shown}</a>'
+    statement = html.escape(STATEMENTS.get(one.law, ""), quote=True)
+    return f'<li><code title="{statement}">{html.escape(one.law)}</code> {shown}: {html.escape(one.words)}</li>'

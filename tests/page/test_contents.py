@@ -1,0 +1,180 @@
+"""What the file holds, without a browser: everything it should, nothing it should not, and nothing that is code."""
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from research_fsm import transactions
+from research_fsm.errors import InvalidInput
+from research_fsm.laws import Finding
+from research_fsm.page import render
+from research_fsm.page.render import _block
+from research_fsm.storage import Head, Query, StreamWrite, View, Write
+from tests.explain.worlds import World
+from tests.page.lives import HOSTILE, many, one_of_each
+
+
+def _blocks(text: str) -> dict[str, Any]:
+    found = re.findall(r'<script type="application/json" id="([\w-]+)">(.*?)</script>', text)
+    return {name: json.loads(block) for name, block in found}
+
+
+class _Scripts(HTMLParser):
+    """Reads a page as a browser does, and notes its scripts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.types: list[str | None] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag == "script":
+            self.types.append(dict(attrs).get("type"))
+
+
+def test_everybody_is_there_with_their_life_and_what_it_meant_for_the_account() -> None:
+    """A row for each, with the status of now; the events of each in the order of the log, credits among them."""
+    world, people = one_of_each()
+    found = _blocks(render(world.store))
+    rows = {row[0]: row for row in found["overview"]["people"]}
+    assert {status: rows[person_id][3] for status, person_id in people.items()} == {one: one for one in people}
+    assert found["overview"]["counts"] == dict.fromkeys(people, 1)
+    place = [row[0] for row in found["overview"]["people"]].index(people["complete"])
+    block = found["lives-0"]
+    life = block["lives"][place]
+    shown = [(event[0], block["words"][event[3]]) for event in life]
+    assert shown == [(event.position, event.type) for event in world.runs.history(people["complete"])]
+    assert [block["words"][event[6]] for event in life if block["words"][event[6]]] == ["-1", "±0"]
+
+
+def test_the_ledger_has_the_balance_after_each_entry() -> None:
+    """The last one is the balance of now."""
+    world, _ = one_of_each()
+    ledger = _blocks(render(world.store))["ledgers"]["acme"]
+    balance = world.runs.balance("acme")
+    running = [entry[7] for entry in ledger["entries"]]
+    assert running[:3] == [10, 9, 9]
+    assert running[-1] == balance.available == ledger["sums"][0]
+    assert ledger["total"] == len(ledger["entries"])
+
+
+def test_no_personal_data_is_in_it_unless_it_is_asked_for() -> None:
+    """Names are shown when asked for; of somebody who was erased there is none to show."""
+    world, people = one_of_each()
+    assert "Number 3" not in render(world.store)
+    found = _blocks(render(world.store, with_names=True))
+    names = {row[0]: row[10] for row in found["overview"]["people"]}
+    assert names[people["complete"]] == f"Person Number 3, {HOSTILE}"
+    assert names[people["erased"]] == ""
+
+
+def test_nothing_in_the_data_can_become_code() -> None:
+    """A name that closes the block of data is data still: a parser finds one program, and it is ours."""
+    world, _ = one_of_each()
+    finding = Finding("<b>", f"person:{HOSTILE}", None, HOSTILE)
+    text = render(world.store, with_names=True, findings=[finding], owner="acme")
+    parser = _Scripts()
+    parser.feed(text)
+    assert parser.types.count(None) == 1
+    assert set(parser.types) == {None, "application/json"}
+    assert "alert(1)</script>" not in text
+    block = _block("one", {"<!--": "\u2028&\u2029"})
+    assert block.count("<") == 2
+    assert block.isascii()
+
+
+def test_only_our_style_and_our_program_are_allowed_by_the_policy() -> None:
+    """By their digests; nothing is loaded, framed or sent."""
+    text = render(World().store)
+    policy = re.findall(r'Content-Security-Policy" content="(.*?)"', text)[0]
+    style, program = (re.findall(f"<{tag}>(.*?)</{tag}>", text, re.DOTALL)[0] for tag in ("style", "script"))
+    for directive, content in (("style-src", style), ("script-src", program)):
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{directive} 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe" not in policy
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", text)
+
+
+def test_an_owner_sees_their_own_people_and_credits_alone() -> None:
+    """Nothing of another owner is in the file, not even a count."""
+    world, _ = one_of_each()
+    world.runs.grant("globex", 3)
+    text = render(world.store, owner="globex")
+    found = _blocks(text)
+    assert found["overview"]["people"] == []
+    assert found["overview"]["total"] == 0
+    assert list(found["ledgers"]) == ["globex"]
+    assert "acme" not in text
+
+
+def test_more_people_than_fit_are_counted_and_the_page_says_where_to_go_on() -> None:
+    """Page after page, everybody is shown once."""
+    world = many(7)
+    seen, after = list[str](), None
+    for _ in range(4):
+        text = render(world.store, limit=2, after=after)
+        overview = _blocks(text)["overview"]
+        assert overview["total"] == 7
+        seen += [row[0] for row in overview["people"]]
+        after = overview["next"]
+        assert (f"behind {after}" in text) == (after is not None)
+    assert after is None
+    assert sorted(seen) == sorted(set(seen))
+    assert len(seen) == 7
+
+
+@pytest.mark.parametrize(
+    ("findings", "words"),
+    [
+        (None, "Not verified."),
+        ([], "The log keeps every law."),
+        ([Finding("chained", "person:p", 2, "torn")], "1 finding: the log breaks its laws."),
+        ([Finding("chained", "account:a", None, "torn")] * 201, "201 findings: the log breaks its laws."),
+    ],
+)
+def test_the_findings_stand_on_top(findings: list[Finding] | None, words: str) -> None:
+    """Before everything else, each with its place; of very many the first, and how many are left."""
+    text = render(World().store, findings=findings)
+    assert words in text
+    assert text.index(words) < text.index('role="tablist"')
+    assert ("… and 1 more" in text) == (len(findings or ()) > 200)
+    assert ('<a href="#p">person:p version 2</a>: torn' in text) == (words.startswith("1 finding"))
+
+
+def test_a_damaged_head_is_shown_and_does_not_end_the_page() -> None:
+    """Somebody who cannot be read stands among the others; the findings say what is wrong."""
+    world = World()
+    ada = world.person()
+    stream = transactions.person_stream(ada)
+
+    def damage(view: View, _: int) -> Write[None]:
+        head: Head = view.heads[stream]
+        broken = StreamWrite(
+            stream=stream,
+            expected=head.version,
+            events=(),
+            state=b"{",
+            fold=head.fold,
+            link=head.link,
+            tag="no phase",
+            due=None,
+        )
+        return Write(answer=None, streams=(broken,), documents={(stream, transactions.PROFILE): b"{"})
+
+    world.store.transact(Query(streams=(stream,)), damage)
+    (row,) = _blocks(render(world.store, with_names=True))["overview"]["people"]
+    assert (row[0], row[3], row[10]) == (ada, "none", "")
+
+
+@pytest.mark.parametrize("wrong", [{"limit": 0}, {"limit": 100_001}, {"owner": ""}])
+def test_what_no_page_can_show_is_refused(wrong: dict[str, Any]) -> None:
+    """The limit is bounded, and an owner is a name."""
+    with pytest.raises(InvalidInput):
+        render(World().store, **wrong)
