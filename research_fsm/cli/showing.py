@@ -1,4 +1,4 @@
-"""``page``: the store as one HTML file, to be opened in a browser.
+"""``page`` and ``views``: the store as a file for a browser, and as one for plain SQL.
 
 Floor 9. Decides nothing.
 """
@@ -11,7 +11,7 @@ import click
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.session import Session, common_options
 
-__all__ = ["page"]
+__all__ = ["page", "views"]
 
 
 @click.command()
@@ -48,6 +48,26 @@ def page(  # click's signature.
     found = None if findings is None else len(findings)
     session.show({"page": file, "findings": found}, lambda: f"{file} shows {session.store}")
     return Exit.FINDINGS if found else Exit.DONE
+
+
+@click.command()
+@click.option("--out", "file", metavar="FILE", required=True, help="The copy to make; it must not exist yet.")
+@click.option("--with-documents", is_flag=True, help="Profiles and reports too, which are personal data.")
+@common_options
+@click.pass_obj
+def views(session: Session, file: str, with_documents: bool) -> Exit:  # noqa: FBT001  # click's signature.
+    """Copy the store to FILE for plain SQL: views of people, runs, credits and events, and FILE.datasette.yaml.
+
+    The secret and the access tokens are left out, and so is personal data unless it is asked for.
+    """
+    from research_fsm import views as copies
+
+    about = f"{file}.datasette.yaml"
+    with session.looking_at_file() as store:
+        copies.write_copy(store, file, with_documents=with_documents)
+    Path(about).write_text(copies.datasette(file), encoding="utf-8")
+    session.show({"views": file, "datasette": about}, lambda: f"{file} has the views {', '.join(copies.VIEWS)}")
+    return Exit.DONE
 
 
 def _write(place: Path, text: str, *, secret: bool) -> None:
