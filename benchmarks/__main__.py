@@ -38,7 +38,7 @@ CASES: dict[str, Case] = {
     "one": lambda settings: [one_caller(settings, 0.8)],
     "tmpfs": _on_tmpfs,
     "threads": lambda settings: [threads(settings, 8, 2.0)],
-    "tasks": lambda settings: [tasks(settings, 64, 4.0)],
+    "tasks": lambda settings: tasks(settings, 64, 4.0),
     "slow-flushes": with_slow_flushes,
     "processes": processes,
     "steps": steps,
@@ -50,7 +50,7 @@ CASES: dict[str, Case] = {
 
 _SLOW: dict[str, Case] = {
     "threads": lambda settings: [threads(settings, 8, 6.0, ", flushes 2 ms slower")],
-    "tasks": lambda settings: [tasks(settings, 64, 20.0, ", flushes 2 ms slower")],
+    "tasks": lambda settings: tasks(settings, 64, 20.0, ", flushes 2 ms slower"),
 }
 
 
@@ -61,8 +61,11 @@ def _measured(cases: dict[str, Case], settings: Settings) -> Iterator[Measured]:
 
 
 def _printed(one: Measured) -> str:
-    reached = {True: "met", False: "missed", None: "shown"}[one.met]
-    bound = "" if one.target is None else f", to reach {'≤' if one.less_is_better else '≥'} {one.target:g}: {reached}"
+    bound = ""
+    if one.target is not None:
+        away = abs(one.ratio / one.target - 1)
+        reached = f"{'met' if one.met else 'missed'} by {away:.0%}"
+        bound = f", to reach {'≤' if one.less_is_better else '≥'} {one.target:g}: {reached}"
     lines = [f"{one.case}", f"  against {one.baseline}"]
     if one.case_us:
         lines.append(f"  {one.case_us:,.1f} µs against {one.baseline_us:,.1f} µs")
@@ -79,6 +82,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=9, help="counted rounds of each case")
     parser.add_argument("--operations", type=int, default=600, help="operations in a round")
     parser.add_argument("--events", type=int, default=100_000, help="length of the longest log")
+    parser.add_argument("--charges", type=int, default=100_000, help="charges of an account with many")
+    parser.add_argument("--full", action="store_const", const=10_000_000, dest="events", help="a log of 10^7 events")
     parser.add_argument("--seconds", type=float, default=2.0, help="how long processes compete in a round")
     parser.add_argument("--folder", type=Path, help="where the files go: a disk, or a tmpfs")
     parser.add_argument("--flushes-are-slow", action="store_true", help=argparse.SUPPRESS)
@@ -89,9 +94,11 @@ def main() -> int:
     """Run the cases and say what they came to."""
     options = _options()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        settings = Settings(folder, options.rounds, options.operations, options.events, options.seconds)
+        settings = Settings(
+            folder, options.rounds, options.operations, options.events, options.charges, options.seconds
+        )
         if options.quick:
-            settings = Settings(folder, rounds=3, operations=200, events=10_000, seconds=1.0)
+            settings = Settings(folder, rounds=3, operations=200, events=10_000, charges=10_000, seconds=1.0)
         cases = _SLOW if options.flushes_are_slow else CASES
         chosen = {name: case for name, case in cases.items() if options.only is None or name in options.only}
         results = []

@@ -9,11 +9,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from dbos import DBOS, DBOSConfig
+from attrs import evolve
+from dbos import DBOS, DBOSConfig, SQLAlchemyDatasource
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
+from sqlalchemy import text
 
 from benchmarks.people import Starts
 from benchmarks.rounds import Measured, Settings, paired
@@ -24,7 +26,8 @@ _CREDITS = 10**9
 
 
 def peers(settings: Settings) -> list[Measured]:
-    """Show one caller's start with eventsourcing and with DBOS."""
+    """Show one caller's start with eventsourcing and with DBOS: fewer than elsewhere, as one of them is slow."""
+    settings = evolve(settings, operations=-(-settings.operations // 4), rounds=min(settings.rounds, 5))
     people, folder = 2 * (settings.rounds + 1) * settings.operations, Path(settings.folder)
     case = Starts(folder / "peers.db", people)
     found = []
@@ -108,7 +111,10 @@ def _eventsourcing(folder: Path, people: int) -> Callable[[int], None]:
 
 
 def _dbos(folder: Path) -> Callable[[int], None]:
-    """A workflow of two steps that is started under an id of its own, so that it runs once, and waited for."""
+    """A workflow: a tracked transaction on tables of one's own charges and moves the person, then the run is enqueued.
+
+    Nobody listens to the queue, as nobody works on the library's here.
+    """
     os.environ["DBOS__APPVERSION"] = "benchmark"
     logging.getLogger("dbos").setLevel(logging.CRITICAL)
     config: DBOSConfig = {
@@ -117,26 +123,40 @@ def _dbos(folder: Path) -> Callable[[int], None]:
         "log_level": "CRITICAL",
     }
     DBOS(config=config)
-    balance = [_CREDITS]
+    own = SQLAlchemyDatasource.create(f"sqlite:///{folder / 'dbos-own.db'}")
+    with own.engine.begin() as connection:
+        connection.execute(text("CREATE TABLE accounts (owner TEXT PRIMARY KEY, available INTEGER)"))
+        connection.execute(text("CREATE TABLE people (person_id TEXT PRIMARY KEY, status TEXT)"))
+        connection.execute(text("INSERT INTO accounts VALUES ('acme', :credits)"), {"credits": _CREDITS})
 
-    @DBOS.step()
-    def charge() -> int:
-        balance[0] -= 1
-        return balance[0]
-
-    @DBOS.step()
-    def hand_over() -> str:
-        return "queued"
+    @own.transaction
+    def charge(person_id: str) -> bool:
+        session = own.sql_session()
+        moved = session.execute(
+            text("INSERT INTO people VALUES (:id, 'running') ON CONFLICT DO NOTHING"), {"id": person_id}
+        )
+        paid = session.execute(
+            text("UPDATE accounts SET available = available - 1 WHERE owner = 'acme' AND available > 0")
+        )
+        if not (moved.rowcount and paid.rowcount):  # type: ignore[attr-defined]  # A cursor's, for these statements.
+            raise ValueError(person_id)
+        return True
 
     @DBOS.workflow()
-    def start_run() -> str:
-        charge()
-        return hand_over()
+    def research(person_id: str) -> str:
+        return person_id
 
+    @DBOS.workflow()
+    def start_run(person_id: str) -> str:
+        charge(person_id)
+        return DBOS.enqueue_workflow("research", research, person_id).workflow_id
+
+    DBOS.listen_queues([])
     DBOS.launch()
+    DBOS.register_queue("research")
 
     def start(operations: int) -> None:
         for _ in range(operations):
-            start_run()
+            start_run(str(uuid4()))
 
     return start

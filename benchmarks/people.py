@@ -11,9 +11,14 @@ from research_fsm.events import PersonKind
 from research_fsm.stores.group_commit import Ticket
 from research_fsm.stores.sqlite import SQLiteStore
 
-__all__ = ["OWNER", "Starts", "fill"]
+__all__ = ["EVENTS_OF_A_START", "OWNER", "Starts", "fill"]
 
 OWNER = "acme"
+
+EVENTS_OF_A_START = 5
+"""PersonAdded, RunStarted, RunDispatched, CreditsHeld, CreditsCharged."""
+
+_ANOTHER = "another"
 
 _CREDITS = 10**9
 _BATCH = 500
@@ -26,14 +31,17 @@ class Starts:
     Args:
         path: A file that does not exist yet.
         people: How many people to prepare.
-        events: How many events there are to be before them, at least.
+        events: How many events of somebody else there are to be before them, at least.
+        charges: How many charges the account is to have before them.
     """
 
-    def __init__(self, path: Path, people: int, events: int = 0) -> None:
+    def __init__(self, path: Path, people: int, events: int = 0, charges: int = 0) -> None:
         self.store = SQLiteStore(path)
         self.runs = Runs(self.store)
-        self.runs.grant(OWNER, _CREDITS)
-        fill(self.store, events)
+        for owner in (OWNER, _ANOTHER):
+            self.runs.grant(owner, _CREDITS)
+        fill(self.store, -(-events // EVENTS_OF_A_START), _ANOTHER)
+        fill(self.store, charges, OWNER)
         self.people = _added(self.store, people)
         self._next = iter(self.people)
 
@@ -55,15 +63,14 @@ class Starts:
         self.store.close()
 
 
-def fill(store: SQLiteStore, events: int) -> None:
-    """Write a log of at least so many events: people who were added and started, in large batches."""
+def fill(store: SQLiteStore, starts: int, owner: str) -> None:
+    """Let so many people be added and started, in large batches."""
     policy = Policy()
-    per_person = 5  # PersonAdded, RunStarted, RunDispatched, CreditsHeld, CreditsCharged.
-    for size in _sizes(-(-events // per_person)):
+    for size in _sizes(starts):
         tickets = []
         for _ in range(size):
-            adding = _adding()
-            starting = StartRun(person_id=adding.person_id, run_id=str(uuid4()), owner=OWNER, inside=True)
+            adding = _adding(owner)
+            starting = StartRun(person_id=adding.person_id, run_id=str(uuid4()), owner=owner, inside=True)
             tickets.append(Ticket(*transactions.create(adding, starting, policy), 0.0))
         _committed(store, tickets)
 
@@ -72,15 +79,15 @@ def _added(store: SQLiteStore, people: int) -> list[str]:
     """Add people who were not started, in large batches."""
     policy, ids = Policy(), list[str]()
     for size in _sizes(people):
-        adding = [_adding() for _ in range(size)]
+        adding = [_adding(OWNER) for _ in range(size)]
         _committed(store, [Ticket(*transactions.add(command, policy), 0.0) for command in adding])
         ids += [command.person_id for command in adding]
     return ids
 
 
-def _adding() -> AddPerson:
+def _adding(owner: str) -> AddPerson:
     return AddPerson(
-        person_id=str(uuid4()), owner=OWNER, kind=PersonKind.USER, profile=_PROFILE, linkedin_url=None, salt="ab" * 16
+        person_id=str(uuid4()), owner=owner, kind=PersonKind.USER, profile=_PROFILE, linkedin_url=None, salt="ab" * 16
     )
 
 

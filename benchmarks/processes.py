@@ -16,12 +16,14 @@ from benchmarks.by_hand import ByHand
 from benchmarks.people import Starts
 from benchmarks.rounds import Measured, Settings, median_of
 from research_fsm import Runs
+from research_fsm.errors import StoreBusy
 from research_fsm.stores.sqlite import SQLiteStore
 
 __all__ = ["processes"]
 
 _PROCESSES = 4
 _THREADS = 8
+_ROUNDS = 3
 _CREDITS = 10**9
 _PER_SECOND = 9000
 """More starts a second than there ever were: so many people are prepared."""
@@ -31,9 +33,16 @@ Act = Callable[[str], None]
 
 @frozen
 class _Competed:
-    """What one process's threads came to: seconds of each start, by thread, and how often the file was locked."""
+    """What one process's threads came to.
+
+    Args:
+        seconds: Of each start, by thread; of those, too, that were told that the file is locked.
+        started: How many starts each thread brought about before the time was over.
+        locked: How often somebody was told that the file is locked.
+    """
 
     seconds: list[list[float]]
+    started: list[int]
     locked: int
 
 
@@ -56,7 +65,7 @@ class _Round:
 
 def processes(settings: Settings) -> list[Measured]:
     """Return throughput, fairness and latency of four processes of eight threads."""
-    folder, rounds = Path(settings.folder), max(1, settings.rounds // 5)
+    folder, rounds = Path(settings.folder), min(settings.rounds, _ROUNDS)
     people = int(rounds * settings.seconds * _PER_SECOND)
     case, baseline = Starts(folder / "processes.db", people), ByHand(folder / "processes-by-hand.db", people, _CREDITS)
     ours, theirs = case.people, baseline.people
@@ -114,10 +123,10 @@ def _compete(open_: Callable[[Path], Act], path: Path, people: Sequence[str], se
     competed: list[_Competed] = [results.get() for _ in running]
     for process in running:
         process.join()
-    counts = [len(thread) for one in competed for thread in one.seconds]
+    counts = [count for one in competed for count in one.started]
     answers = sorted(second for one in competed for thread in one.seconds for second in thread)
     return _Round(
-        per_second=len(answers) / seconds,
+        per_second=max(1, sum(counts)) / seconds,
         share=min(counts) * len(counts) / max(1, sum(counts)),
         p99=answers[int(len(answers) * 0.99)] if answers else seconds,
         locked=sum(one.locked for one in competed),
@@ -134,7 +143,8 @@ def _worker(
 ) -> None:
     """Start people in threads until the time is over."""
     shared = open_(path) if open_ is _ours else None
-    left, measured, locked = iter(people), [list[float]() for _ in range(_THREADS)], [0] * _THREADS
+    left, measured = iter(people), [list[float]() for _ in range(_THREADS)]
+    started, locked = [0] * _THREADS, [0] * _THREADS
     ready = threading.Barrier(_THREADS + 1)
 
     def work(number: int) -> None:
@@ -147,8 +157,10 @@ def _worker(
                 return
             try:
                 act(person)
-            except sqlite3.OperationalError:
+            except (sqlite3.OperationalError, StoreBusy):
                 locked[number] += 1
+            else:
+                started[number] += time.monotonic() <= end
             measured[number].append(time.monotonic() - began)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(_THREADS)]
@@ -158,7 +170,7 @@ def _worker(
     ready.wait()
     for thread in threads:
         thread.join()
-    results.put(_Competed(measured, sum(locked)))
+    results.put(_Competed(measured, started, sum(locked)))
 
 
 def _ours(path: Path) -> Act:

@@ -18,6 +18,7 @@ class Settings:
         rounds: Counted rounds of each case.
         operations: Operations in one round.
         events: The length of a long log.
+        charges: How many charges an account with many has.
         seconds: How long processes compete in one round.
     """
 
@@ -25,6 +26,7 @@ class Settings:
     rounds: int
     operations: int
     events: int
+    charges: int
     seconds: float
 
 
