@@ -18,7 +18,7 @@ from starlette.routing import Route
 from research_fsm.async_runs import AsyncRuns
 from research_fsm.errors import InvalidInput, ResearchError, StoreBusy
 from research_fsm.events import PersonKind
-from research_fsm.http import answers, bodies, callbacks, partners, people, problems
+from research_fsm.http import answers, bodies, callbacks, openapi, partners, people, problems
 from research_fsm.http import credits as credits_
 from research_fsm.http.callbacks import AskedByWorker
 from research_fsm.http.callers import Authenticate, Caller, access_tokens, allowed, recognised
@@ -100,6 +100,17 @@ def _healthz(runs: AsyncRuns, _: Caller | None, __: Request) -> Answer:
     return answer
 
 
+def _document(_: AsyncRuns, __: Caller | None, request: Request) -> Answer:
+    """Tell everybody what the interface promises."""
+
+    async def answer(_: bytes) -> Response:
+        asked = str(request.url.path).removesuffix("/openapi.json")
+        served = ((operation.method, operation.path) for operation in OPERATIONS)
+        return answers.ok(openapi.document(served, asked))
+
+    return answer
+
+
 _PEOPLE = "/deep-research/people"
 _PERSON = _PEOPLE + "/{person_id}"
 _RUN = "/deep-research/runs/{run_id}"
@@ -124,6 +135,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("POST", f"{_RUN}/complete", _for_workers(callbacks.complete), longest_body=bodies.LONGEST_REPORT),
     Operation("POST", f"{_RUN}/fail", _for_workers(callbacks.fail), longest_body=bodies.LONGEST),
     Operation("GET", "/healthz", _healthz),
+    Operation("GET", "/openapi.json", _document),
 )
 
 

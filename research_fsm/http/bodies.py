@@ -19,6 +19,7 @@ from research_fsm.outcomes import Json
 __all__ = [
     "LONGEST",
     "LONGEST_REPORT",
+    "UUID_PATTERN",
     "closed_object",
     "idempotency_key",
     "json_object",
@@ -38,11 +39,14 @@ LONGEST_REPORT = 4 * 1024 * 1024
 """Bytes of a body with a report; the report itself has at most 3 MiB in its canonical form."""
 
 # The contract's pattern: the versions 1 to 8, and the two special forms.
-_UUID = re.compile(
-    r"[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+UUID_PATTERN = (
+    r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[1-8][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}"
     r"|00000000-0000-0000-0000-000000000000"
     r"|ffffffff-ffff-ffff-ffff-ffffffffffff"
 )
+"""What an id in a path looks like."""
+
+_UUID = re.compile(UUID_PATTERN)
 _SHORT = 1 << 16
 """Bytes that are parsed in well under a millisecond."""
 

@@ -11,12 +11,13 @@ from research_fsm.async_runs import AsyncRuns
 from research_fsm.http import answers, bodies, problems
 from research_fsm.http.callers import Caller
 
-__all__ = ["ACTION", "AskedAboutCredits", "config", "preview"]
+__all__ = ["ACTION", "MOST", "AskedAboutCredits", "config", "preview"]
 
 ACTION = "deep_research"
 """The one thing that costs credits here."""
 
-_MOST = 1_000_000
+MOST = 1_000_000
+"""Runs that one preview is about, at most."""
 
 
 @frozen
@@ -40,8 +41,8 @@ async def preview(asked: AskedAboutCredits) -> Response:
     action, count = members["action"], members["count"]
     if action != ACTION:
         raise problems.invalid("action", f"must be {ACTION}, the one thing that costs credits")
-    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= _MOST:
-        raise problems.invalid("count", f"must be a whole number from 1 to {_MOST}")
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST:
+        raise problems.invalid("count", f"must be a whole number from 1 to {MOST}")
     balance = await asked.runs.balance(asked.caller.owner)
     total = count * asked.runs.policy.cost
     return answers.ok(

@@ -42,6 +42,7 @@ from research_fsm.outcomes import (
 from research_fsm.rfc3339 import format_time
 
 __all__ = [
+    "MEANINGS",
     "POLL_SECONDS",
     "Code",
     "HttpRefusal",
@@ -83,7 +84,7 @@ class Code(StrEnum):
     INTERNAL_ERROR = "internal_error"
 
 
-_MEANINGS: Mapping[Code, tuple[HTTPStatus, str]] = MappingProxyType(
+MEANINGS: Mapping[Code, tuple[HTTPStatus, str]] = MappingProxyType(
     {
         Code.UNAUTHORIZED: (HTTPStatus.UNAUTHORIZED, "No valid token was presented"),
         Code.FORBIDDEN: (HTTPStatus.FORBIDDEN, "The token is of another kind"),
@@ -140,7 +141,7 @@ class Problem:
 
     def response(self) -> Response:
         """Return the answer as it is sent. ASCII, so that half a surrogate pair in a fact can be sent, too."""
-        status, title = _MEANINGS[self.code]
+        status, title = MEANINGS[self.code]
         members = {
             "type": f"urn:research-fsm:problem:{self.code}",
             "title": title,
