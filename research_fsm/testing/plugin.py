@@ -1,8 +1,8 @@
 """The pytest plugin: what a host's tests of a service that embeds this library begin with, as fixtures.
 
 Floor 6. Found by pytest through its entry point, in every session of an environment that has this library: so before a
-fixture is asked for it imports nothing but pytest, not even the library. Override a fixture in a ``conftest.py`` to have
-it otherwise, and those that stand on it follow.
+fixture is asked for it imports nothing but pytest, not even the library. Override a fixture in a ``conftest.py`` to
+have it otherwise, and those that stand on it follow.
 
 Whoever measures the coverage of this library itself starts pytest under coverage (``coverage run -m pytest``): a plugin
 is imported before pytest-cov begins.
