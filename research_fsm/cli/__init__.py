@@ -43,6 +43,7 @@ _COMMANDS = {
         "token": ("research_fsm.cli.tokens:token", "Make, list and revoke access tokens."),
         "verify": ("research_fsm.cli.upkeep:verify", "Check that the whole log is intact and legal."),
         "page": ("research_fsm.cli.showing:page", "Write a page that shows people, runs, credits and findings."),
+        "compare": ("research_fsm.cli.comparing:compare", "Show what another version makes of the log."),
         "views": ("research_fsm.cli.showing:views", "Copy the store for plain SQL, with readable views."),
         "backup": ("research_fsm.cli.upkeep:backup", "Copy the store to a new file while it is in use."),
         "doctor": ("research_fsm.cli.upkeep:doctor", "Examine this machine and the store."),
