@@ -66,6 +66,7 @@ def serve(  # click's signature.
     standard error, or with --json as one line to standard output.
     """
     from research_fsm.http import create_app
+    from research_fsm.http.pages import page_route
 
     policy = policy_from(settings)
     with (
@@ -78,8 +79,10 @@ def serve(  # click's signature.
             session.note("no worker is built in without --pipeline: runs wait in the queue for `research-fsm work`")
         url = _url(listening)
         facts = {"url": url, "host": host, "port": listening.getsockname()[1], "workers": workers if pipeline else 0}
+        app = create_app(runs)
+        app.router.routes.append(page_route(runs.store, runs.tokens))
         tasks = {
-            "http": _serving(create_app(runs), listening, lambda: session.event(facts, f"listening on {url}")),
+            "http": _serving(app, listening, lambda: session.event(facts, f"listening on {url}")),
             "recovery": recovering(runs, recover_every, _log_recovered),
             **({} if pipeline is None else working(runs, pipeline, workers)),
         }

@@ -1,0 +1,118 @@
+"""The page that is served: for the owner of a token, in a browser or not, and for nobody else."""
+
+import base64
+import json
+import re
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.testclient import TestClient
+
+from research_fsm.errors import StoreBusy
+from research_fsm.events import PersonKind
+from research_fsm.http import create_app
+from research_fsm.http.callers import Caller
+from research_fsm.http.pages import page_route
+from research_fsm.storage import Reader
+from tests.page.lives import many, one_of_each
+
+PAGE = "/api/deep-research/page"
+
+
+def _basic(password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"anybody:{password}".encode()).decode()}
+
+
+def test_the_owner_of_a_token_sees_their_people() -> None:
+    """By the bearer's header, or as a browser sends it; kept by nobody in between, framed by nobody."""
+    world, people = one_of_each()
+    runs = world.runs
+    secret = runs.tokens.create("acme").secret
+    app = create_app(runs)
+    app.router.routes.append(page_route(runs.store, runs.tokens))
+    client = TestClient(app)
+    for headers in ({"Authorization": f"Bearer {secret}"}, _basic(secret)):
+        answer = client.get(PAGE, headers=headers)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert answer.headers["cache-control"] == "no-store"
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+        assert all(person_id in answer.text for person_id in people.values())
+        assert "Number 3" not in answer.text
+    assert "Number 3" in client.get(PAGE, params={"names": "1"}, headers=_basic(secret)).text
+    other = runs.tokens.create("globex", PersonKind.PARTNER).secret
+    assert "acme" not in client.get(PAGE, headers=_basic(other)).text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer rfsm_unknown"},
+        {"Authorization": "Basic !!!"},
+        {"Authorization": "Basic /w=="},
+        {"Authorization": "Digest abc"},
+        _basic(""),
+        _basic("rfsm_unknown"),
+    ],
+)
+def test_nobody_else_sees_anything(headers: dict[str, str]) -> None:
+    """The answer is what makes a browser ask for the token."""
+    world, people = one_of_each()
+    client = TestClient(Starlette(routes=[page_route(world.store, world.runs.tokens)]))
+    answer = client.get(PAGE, headers=headers)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Basic ")
+    assert people["idle"] not in answer.text
+
+
+def test_a_password_opens_the_page_and_nothing_else() -> None:
+    """What a browser remembers and sends along by itself starts no run and deletes nobody."""
+    world, people = one_of_each()
+    runs = world.runs
+    app = create_app(runs)
+    app.router.routes.append(page_route(runs.store, runs.tokens))
+    secret = runs.tokens.create("acme").secret
+    answer = TestClient(app).delete(f"/api/deep-research/people/{people['idle']}", headers=_basic(secret))
+    assert answer.status_code == 401
+    assert TestClient(app).post(PAGE, headers=_basic(secret)).status_code == 405
+
+
+def test_a_host_recognises_who_asks_in_its_own_way() -> None:
+    """Its own look at the request takes the place of the tokens."""
+    world, people = one_of_each()
+
+    def authenticate(request: Request) -> Caller | None:
+        return Caller(request.headers["x-owner"]) if "x-owner" in request.headers else None
+
+    route = page_route(world.store, world.runs.tokens, prefix="", authenticate=authenticate)
+    client = TestClient(Starlette(routes=[route]))
+    assert people["idle"] in client.get("/deep-research/page", headers={"X-Owner": "acme"}).text
+    assert client.get("/deep-research/page").status_code == 401
+
+
+def test_a_page_further_shows_the_others() -> None:
+    """A thousand at a time; what is no stream is refused."""
+    world = many(1001)
+    runs = world.runs
+    client = TestClient(Starlette(routes=[page_route(runs.store, runs.tokens)]))
+    headers = _basic(runs.tokens.create("acme").secret)
+    overview = re.findall(r'id="overview">(.*?)</script>', client.get(PAGE, headers=headers).text)[0]
+    after = json.loads(overview)["next"]
+    rest = re.findall(r'id="overview">(.*?)</script>', client.get(PAGE, params={"after": after}, headers=headers).text)
+    assert len(json.loads(rest[0])["people"]) == 1
+    assert client.get(PAGE, params={"after": "x" * 301}, headers=headers).status_code == 400
+
+
+def test_a_store_that_cannot_be_read_is_said_to_be() -> None:
+    """503, and no stack trace."""
+    world, _ = one_of_each()
+
+    def busy(_: Request) -> Caller | None:
+        raise StoreBusy("research.db", "somebody has it")
+
+    store: Reader = world.store
+    client = TestClient(Starlette(routes=[page_route(store, world.runs.tokens, authenticate=busy)]))
+    answer = client.get(PAGE)
+    assert (answer.status_code, answer.text) == (503, "the store cannot be read now")
