@@ -12,7 +12,7 @@ from attrs import Factory, define
 
 from research_fsm import account as accounts
 from research_fsm import audit_beside as beside
-from research_fsm import codec, decide, laws, transactions
+from research_fsm import codec, laws, transactions
 from research_fsm import person as people
 from research_fsm.account import credits_for
 from research_fsm.audit_beside import Chain, Ledger, Life, mistyped, printable
@@ -25,10 +25,7 @@ from research_fsm.events import (
     CreditsRefunded,
     CreditsReleased,
     CreditsRevoked,
-    PersonAdded,
     PersonEvent,
-    RunCompleted,
-    RunFailed,
     RunStarted,
 )
 from research_fsm.laws import Finding
@@ -36,7 +33,7 @@ from research_fsm.lifecycle import Phase, Status
 from research_fsm.person import Hold
 from research_fsm.storage import Query, Reader, RecordedEvent, UniqueKey, first_hash, next_hash
 
-__all__ = ["verify"]
+__all__ = ["verify", "verify_events"]
 
 _CHUNK = 200
 
@@ -52,12 +49,30 @@ def verify(reader: Reader) -> Iterator[Finding]:
         reader: A store, or a snapshot of one. It is not written to, and may be written to by others meanwhile.
     """
     with reader.snapshot() as log:
-        yield from _Audit(log).findings()
+        yield from _Audit().findings(log)
+
+
+def verify_events(events: Iterable[RecordedEvent]) -> Iterator[Finding]:
+    """Yield every place where events alone, such as those of an exported file, break a law.
+
+    What stands beside a log is not asked for: heads, documents, unique keys and the embedded queue.
+
+    Args:
+        events: A whole log's events in the order of their positions. That they cannot be read on is a finding, too.
+    """
+    audit = _Audit()
+    try:
+        for recorded in events:
+            yield from audit.followed(recorded)
+            audit.documents, audit.keys = [], []
+    except LogUnreadable as error:
+        yield Finding("readable", error.what, None, f"{error.problem}; nothing behind it was looked at")
+        return
+    yield from audit.unsettled()
 
 
 @define
 class _Audit:
-    log: Reader
     chains: dict[str, Chain] = Factory(dict)
     lives: dict[str, Life] = Factory(dict)
     ledgers: dict[str, Ledger] = Factory(dict)
@@ -66,20 +81,20 @@ class _Audit:
     missing: list[tuple[str, int, str]] = Factory(list)
     keys: list[tuple[int, UniqueKey]] = Factory(list)
 
-    def findings(self) -> Iterator[Finding]:
-        for recorded in self.log.events():
-            yield from self._followed(recorded)
+    def findings(self, log: Reader) -> Iterator[Finding]:
+        for recorded in log.events():
+            yield from self.followed(recorded)
             if len(self.documents) + len(self.keys) >= _CHUNK:
-                yield from self._beside_the_log()
-        yield from self._beside_the_log()
-        yield from self._unsettled()
-        yield from beside.heads_differ(self.log, self.chains, self.lives, self.ledgers)
-        yield from beside.forgotten(self.log, self.lives)
-        yield from beside.left_behind(self.log, self.lives)
+                yield from self._beside_the_log(log)
+        yield from self._beside_the_log(log)
+        yield from self.unsettled()
+        yield from beside.heads_differ(log, self.chains, self.lives, self.ledgers)
+        yield from beside.forgotten(log, self.lives)
+        yield from beside.left_behind(log, self.lives)
 
     # --- one event after the other ---
 
-    def _followed(self, recorded: RecordedEvent) -> Iterator[Finding]:
+    def followed(self, recorded: RecordedEvent) -> Iterator[Finding]:
         stream, version = recorded.stream, recorded.version
         spoilt = ", ".join(words for _, words in mistyped(recorded))
         if spoilt:
@@ -129,10 +144,9 @@ class _Audit:
             if words is not None:
                 yield Finding(law.__name__, stream, version, words)
         life.due_credits.extend(credits_for(person_id, before.run, life.person.run))
-        self.documents.extend((stream, version, name, digest) for name, digest in _documents_of(event))
+        self.documents.extend((stream, version, name, digest) for name, digest in beside.documents_of(event))
         if isinstance(event, RunStarted):
-            key = UniqueKey(transactions.run_key(event.run_id), stream, codec.encode(event.run_no))
-            self.keys.append((version, key))
+            self.keys.append((version, beside.key_of_run(stream, event)))
             if event.request_digest in self.requests:
                 yield Finding("keys_are_kept", stream, version, "the request key has started a run before")
             if event.request_digest is not None:
@@ -151,7 +165,7 @@ class _Audit:
                 granted = _grant_counted(ledger, event)
                 if granted is not None:
                     yield Finding("grants_count_once", stream, version, granted)
-                self.keys.append((version, _key_of_grant(owner, stream, event)))
+                self.keys.append((version, beside.key_of_grant(owner, stream, event)))
             case CreditsHeld() | CreditsCharged() | CreditsReleased() | CreditsRefunded():
                 held = _hold_followed(ledger, event)
                 if held is not None:
@@ -172,18 +186,18 @@ class _Audit:
 
     # --- what stands beside the log ---
 
-    def _beside_the_log(self) -> Iterator[Finding]:
+    def _beside_the_log(self, log: Reader) -> Iterator[Finding]:
         """Check the documents and keys of the events followed since the last time."""
         streams = tuple({stream for stream, *_ in self.documents})
         names = tuple({transactions.SALT, *(name for _, _, name, _ in self.documents)})
-        found = self.log.read(Query(streams=streams, documents=names)).documents
+        found = log.read(Query(streams=streams, documents=names)).documents
         for stream, version, name, digest in self.documents:
             salt, body = found.get((stream, transactions.SALT)), found.get((stream, name))
             if salt is None or body is None:
                 self.missing.append((stream, version, name))
             elif codec.digest(salt, body) != digest:
                 yield Finding("documents_match", stream, version, f"the document {name} is not what was recorded")
-        kept = self.log.read(Query(keys=tuple(key.key for _, key in self.keys))).keys
+        kept = log.read(Query(keys=tuple(key.key for _, key in self.keys))).keys
         for version, key in self.keys:
             found_key = kept.get(key.key)
             if found_key is None:
@@ -193,7 +207,7 @@ class _Audit:
                 yield Finding("keys_are_kept", key.stream, version, words)
         self.documents, self.keys = [], []
 
-    def _unsettled(self) -> Iterator[Finding]:
+    def unsettled(self) -> Iterator[Finding]:
         """Look for what is missing now that the whole log is known."""
         for stream, life in self.lives.items():
             run = life.person.run
@@ -204,26 +218,6 @@ class _Audit:
         for stream, version, name in self.missing:
             if self.lives[stream].person.phase is not Phase.ERASED:
                 yield Finding("documents_match", stream, version, f"the document {name} or its salt is missing")
-
-
-def _documents_of(event: PersonEvent) -> Iterable[tuple[str, str]]:
-    """Return the documents that an event names, with their digests."""
-    match event:
-        case PersonAdded(profile_digest=digest):
-            return ((transactions.PROFILE, digest),)
-        case RunCompleted(report_version=version, report_digest=digest):
-            return ((decide.report_name(version), digest),)
-        case RunFailed(run_no=run_no, detail_digest=detail) if detail is not None:
-            return ((decide.failure_name(run_no), detail),)
-        case _:
-            return ()
-
-
-def _key_of_grant(owner: str, stream: str, event: CreditsGranted | CreditsRevoked) -> UniqueKey:
-    """Return the key without which the same grant_id would be granted, or taken back, again."""
-    if isinstance(event, CreditsGranted):
-        return UniqueKey(transactions.grant_key("grant", owner, event.grant_id), stream, codec.encode(event.amount))
-    return UniqueKey(transactions.grant_key("revoked", owner, event.grant_id), stream)
 
 
 def _grant_counted(ledger: Ledger, event: CreditsGranted | CreditsRevoked) -> str | None:

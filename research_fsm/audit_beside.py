@@ -5,7 +5,7 @@ What it knows of the log is how far `audit` has followed each stream, and the ro
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 
 from attrs import Factory, define, fields
@@ -13,14 +13,35 @@ from attrs import Factory, define, fields
 from research_fsm import account as accounts
 from research_fsm import codec, decide, transactions
 from research_fsm.account import Account
-from research_fsm.events import AccountEvent
+from research_fsm.events import (
+    AccountEvent,
+    CreditsGranted,
+    CreditsRevoked,
+    PersonAdded,
+    PersonEvent,
+    RunCompleted,
+    RunFailed,
+    RunStarted,
+)
 from research_fsm.laws import Finding
 from research_fsm.lifecycle import Phase, Status
 from research_fsm.person import Hold, Person
 from research_fsm.policy import micros
-from research_fsm.storage import Head, Query, QueueEntry, Reader, RecordedEvent
+from research_fsm.storage import Head, Query, QueueEntry, Reader, RecordedEvent, UniqueKey
 
-__all__ = ["Chain", "Ledger", "Life", "forgotten", "heads_differ", "left_behind", "mistyped", "printable"]
+__all__ = [
+    "Chain",
+    "Ledger",
+    "Life",
+    "documents_of",
+    "forgotten",
+    "heads_differ",
+    "key_of_grant",
+    "key_of_run",
+    "left_behind",
+    "mistyped",
+    "printable",
+]
 
 _LONGEST_LEASE = micros(timedelta(days=36_500))
 """What a policy allows at most; the log does not say which policy wrote it."""
@@ -65,6 +86,31 @@ def mistyped(row: RecordedEvent | Head | QueueEntry) -> Iterator[tuple[str, str]
 def printable(value: object) -> str:
     """Return a text, or how anything else looks, cut short."""
     return value if isinstance(value, str) else repr(value)[:80]
+
+
+def documents_of(event: PersonEvent) -> Iterable[tuple[str, str]]:
+    """Return the documents that an event names, with their digests."""
+    match event:
+        case PersonAdded(profile_digest=digest):
+            return ((transactions.PROFILE, digest),)
+        case RunCompleted(report_version=version, report_digest=digest):
+            return ((decide.report_name(version), digest),)
+        case RunFailed(run_no=run_no, detail_digest=detail) if detail is not None:
+            return ((decide.failure_name(run_no), detail),)
+        case _:
+            return ()
+
+
+def key_of_run(stream: str, event: RunStarted) -> UniqueKey:
+    """Return the key by which a run is found."""
+    return UniqueKey(transactions.run_key(event.run_id), stream, codec.encode(event.run_no))
+
+
+def key_of_grant(owner: str, stream: str, event: CreditsGranted | CreditsRevoked) -> UniqueKey:
+    """Return the key without which the same grant_id would be granted, or taken back, again."""
+    if isinstance(event, CreditsGranted):
+        return UniqueKey(transactions.grant_key("grant", owner, event.grant_id), stream, codec.encode(event.amount))
+    return UniqueKey(transactions.grant_key("revoked", owner, event.grant_id), stream)
 
 
 def heads_differ(

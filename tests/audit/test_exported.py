@@ -1,0 +1,138 @@
+"""A log leaves a store and comes into another hash for hash, and no half or edited file passes for one."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from research_fsm import Profile, Runs, checkpoints, exported
+from research_fsm.audit import verify, verify_events
+from research_fsm.errors import InvalidInput, LogUnreadable
+from research_fsm.storage import Store
+from research_fsm.stores.memory import MemoryStore
+from research_fsm.stores.sqlite import SQLiteStore
+from research_fsm.worker import Worker
+
+
+@pytest.fixture
+def store() -> Store:
+    """A log with runs that are complete and that wait, an erased person, and a grant that was taken back."""
+    runs = Runs(MemoryStore())
+    runs.grant("acme", 10, grant_id="first")
+    runs.grant("acme", 2, grant_id="second")
+    runs.revoke("acme", "second")
+    found = [runs.add("acme", Profile(linkedin_url=f"linkedin.com/in/{name}")).accepted() for name in ("ada", "bob")]
+    for one in found:
+        runs.start(one.person_id)
+    worker = Worker(runs, lambda _: {"found": "☃"})
+    assert worker.run_once()
+    assert worker.run_once()
+    runs.erase(found[1].person_id)
+    runs.start(runs.add("acme", Profile(linkedin_url="linkedin.com/in/cy")).accepted().person_id)
+    return runs.store
+
+
+STORES: dict[str, Callable[[Path], Callable[[Callable[[], int]], Store]]] = {
+    "memory": lambda _: MemoryStore,
+    "sqlite": lambda folder: lambda clock: SQLiteStore(folder / "in.db", clock=clock),
+}
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_a_whole_log_comes_back(store: Store, kind: str, tmp_path: Path) -> None:
+    """Events, times and hashes are the same, the heads and keys are there, and an old checkpoint holds."""
+    stated, opened = checkpoints.make(store), list[Store]()
+    lines = list(exported.export(store, with_documents=True))
+
+    def opening(clock: Callable[[], int]) -> Store:
+        opened.append(STORES[kind](tmp_path)(clock))
+        return opened[0]
+
+    done = exported.load(lines, opening)
+    (copy,) = opened
+    assert (done.events, done.root) == (stated.events, stated.root)
+    assert [(one.stream, one.version, one.at, one.hash) for one in copy.events()] == [
+        (one.stream, one.version, one.at, one.hash) for one in store.events()
+    ]
+    assert list(verify(copy)) == []
+    assert list(checkpoints.differences(copy, stated)) == []
+    assert {head.stream: (head.state, head.tag) for head in copy.heads()} == {
+        head.stream: (head.state, head.tag) for head in store.heads()
+    }
+    assert [one.run_id for one in copy.entries()] == [one.run_id for one in store.entries()]
+    assert list(exported.events(exported.export(copy))) == list(copy.events())
+    copy.close()
+
+
+def test_without_documents_nothing_personal_leaves(store: Store) -> None:
+    """What is exported by default is the log, which holds no personal data; with documents it does."""
+    assert "linkedin.com" not in "".join(exported.export(store))
+    assert not [one for one in exported.read(exported.export(store)) if isinstance(one, exported.Document)]
+    bodies = [
+        one.body
+        for one in exported.read(exported.export(store, with_documents=True))
+        if isinstance(one, exported.Document)
+    ]
+    assert any(b"linkedin.com/in/ada" in body for body in bodies)
+    assert not any(b"linkedin.com/in/bob" in body for body in bodies)
+
+
+def test_an_exported_log_is_verified_as_it_is(store: Store) -> None:
+    """The laws of the log alone are checked on a file, without a store."""
+    assert list(verify_events(exported.events(exported.export(store)))) == []
+
+
+def edited(lines: list[str], number: int, **facts: object) -> list[str]:
+    """The lines, with some facts of one of them changed."""
+    return [*lines[:number], json.dumps({**json.loads(lines[number]), **facts}) + "\n", *lines[number + 1 :]]
+
+
+def test_an_edited_event_is_found_in_the_file(store: Store) -> None:
+    """A grant that was made larger is not what its hash says: to verify, and to an import."""
+    lines = list(exported.export(store))
+    data = json.loads(json.loads(lines[1])["data"])
+    forged = edited(lines, 1, data=json.dumps({**data, "amount": 99}, sort_keys=True, separators=(",", ":")))
+    (finding, *_) = verify_events(exported.events(forged))
+    assert (finding.law, finding.stream, finding.version) == ("chained", "account:acme", 1)
+    with pytest.raises(LogUnreadable, match="account:acme version 1: is not the event that its hash says"):
+        exported.load(forged, MemoryStore)
+
+
+WRONG: dict[str, tuple[Callable[[list[str]], list[str]], str]] = {
+    "nothing": (lambda _: [], "line 0: is the last one"),
+    "no format": (lambda lines: lines[1:], "line 1: should say"),
+    "no end": (lambda lines: lines[:-1], "the file was cut off"),
+    "an event less": (lambda lines: [*lines[:3], *lines[4:]], "are not all"),
+    "two swapped": (lambda lines: [lines[0], lines[2], lines[1], *lines[3:]], "or not the same"),
+    "more after the end": (lambda lines: [*lines, lines[1]], "comes after the end"),
+    "no JSON": (lambda lines: [lines[0], "{", *lines[1:]], "line 2: is not a JSON object"),
+    "a list": (lambda lines: [lines[0], "[]", *lines[1:]], "line 2: is not a JSON object"),
+    "depth": (lambda lines: [lines[0], "[" * 100_000, *lines[1:]], "line 2: is not a JSON object"),
+    "a field less": (lambda lines: [lines[0], "{}", *lines[1:]], "line 2: should have position"),
+    "a number as text": (lambda lines: edited(lines, 1, version="1"), "line 2: should have position"),
+    "yes as a number": (lambda lines: edited(lines, 1, version=True), "line 2: should have position"),
+    "half a pair": (lambda lines: edited(lines, 1, stream="\ud800"), "line 2: "),
+    "no hexadecimal": (lambda lines: edited(lines, 1, hash="zz"), "line 2: "),
+    "no base64": (
+        lambda lines: [lines[0], '{"stream":"a","document":"b","body":"?"}', *lines[1:]],
+        "line 2: ",
+    ),
+    "no body": (lambda lines: [lines[0], '{"stream":"a","document":"b"}', *lines[1:]], "and its body"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_is_no_whole_export_is_refused(store: Store, wrong: str) -> None:
+    """Whatever is missing, moved, added or of another form is named with its line, and is a finding of verify."""
+    edit, words = WRONG[wrong]
+    lines = edit(list(exported.export(store)))
+    with pytest.raises(LogUnreadable, match=words):
+        list(exported.read(lines))
+    assert "readable" in {finding.law for finding in verify_events(exported.events(lines))}
+
+
+def test_two_logs_are_never_mixed(store: Store) -> None:
+    """An import takes an empty store or none."""
+    with pytest.raises(InvalidInput, match="must be empty"):
+        exported.load(exported.export(store), lambda _: store)
