@@ -19,7 +19,7 @@ from research_fsm.errors import InvalidInput, LogUnreadable
 from research_fsm.lifecycle import Phase
 from research_fsm.outcomes import PersonNotFound
 from research_fsm.person import Person
-from research_fsm.reads import ReportDetails
+from research_fsm.reads import Balance, ReportDetails
 from research_fsm.storage import Query, Reader, RecordedEvent
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "ReportErased",
     "Then",
     "account",
+    "balance",
     "person",
     "report",
     "until",
@@ -166,6 +167,12 @@ def account(reader: Reader, owner: str, point: Point | None = None) -> Then[Acco
     return _folded(
         accounts.EMPTY, history, lambda state, recorded: accounts.evolve(state, codec.decode_account_event(recorded))
     )
+
+
+def balance(reader: Reader, owner: str, point: Point | None = None) -> Balance:
+    """Return an owner's credits as `reads.balance` would have shown them; it takes and raises what `account` does."""
+    then = account(reader, owner, point).state
+    return Balance(owner, then.available, then.granted, then.revoked, then.held, then.charged, then.refunded)
 
 
 def report(

@@ -5,8 +5,10 @@ Floor 6. Decides nothing.
 
 import click
 
+from research_fsm import as_of
 from research_fsm.cli import shapes
 from research_fsm.cli.exits import Exit
+from research_fsm.cli.points import point_from, point_options
 from research_fsm.cli.session import ACTOR, Session, common_options
 
 __all__ = ["balance", "grant", "revoke"]
@@ -37,13 +39,18 @@ def revoke(session: Session, owner: str, grant_id: str) -> Exit:
 
 @click.command()
 @click.argument("owner")
+@point_options
 @common_options
 @click.pass_obj
-def balance(session: Session, owner: str) -> Exit:
-    """Show OWNER's credits: available = granted - revoked - charged + refunded - held."""
+def balance(session: Session, owner: str, at: str | None, version: int | None, position: int | None) -> Exit:
+    """Show OWNER's credits: available = granted - revoked - charged + refunded - held.
+
+    With --at, --version (of the account) or --position, as they were.
+    """
     from research_fsm.cli import rendering
 
+    point = point_from(at, version, position)
     with session.looking() as runs:
-        found = runs.balance(owner)
+        found = runs.balance(owner) if point is None else as_of.balance(runs.store, owner, point)
     session.show(shapes.balance(found), lambda: rendering.balance(found))
     return Exit.DONE

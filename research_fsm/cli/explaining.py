@@ -3,45 +3,20 @@
 Floor 9. Decides nothing.
 """
 
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
-
 import attrs
 import click
 
-from research_fsm.as_of import AtMoment, AtPosition, AtVersion, Point
 from research_fsm.cli.exits import Exit
+from research_fsm.cli.points import point_from, point_options
 from research_fsm.cli.session import Session, common_options, person_argument
 from research_fsm.cli.settings import policy_from, policy_options
 from research_fsm.explain_facts import Explanation, Look
 from research_fsm.outcomes import Json, PersonNotFound
-from research_fsm.rfc3339 import format_time, parse_time
+from research_fsm.rfc3339 import format_time
 
-__all__ = ["explain", "point_from", "point_options"]
-
-P = ParamSpec("P")
-R = TypeVar("R")
+__all__ = ["explain"]
 
 _TIMES = frozenset({"as_of", "at", "deadline", "since", "started_at"})
-
-
-def point_options(command: Callable[P, R]) -> Callable[P, R]:
-    """Give a command ``--at``, ``--version`` and ``--position``, of which one may be used."""
-    at = click.option("--at", metavar="TIME", help="As it was at this time, such as 2026-11-03T10:00:00Z.")
-    version = click.option("--version", type=click.IntRange(0), help="As it was after so many events of the stream.")
-    position = click.option("--position", type=click.IntRange(0), help="As it was at this position of the log.")
-    return at(version(position(command)))
-
-
-def point_from(at: str | None, version: int | None, position: int | None) -> Point | None:
-    """Return the point that was asked for; None for now."""
-    if sum(one is not None for one in (at, version, position)) > 1:
-        raise click.UsageError("--at, --version and --position each name a point: use one of them")
-    if at is not None:
-        return AtMoment(parse_time(at, "--at"))
-    if version is not None:
-        return AtVersion(version)
-    return None if position is None else AtPosition(position)
 
 
 @click.command()

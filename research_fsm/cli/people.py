@@ -8,17 +8,21 @@ from itertools import islice
 
 import click
 
+from research_fsm import as_of
+from research_fsm.as_of import ReportErased
 from research_fsm.cli import importing, shapes
 from research_fsm.cli.engines import dispatcher_options, engine
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.importing import BadLine
+from research_fsm.cli.points import point_from, point_options
 from research_fsm.cli.session import ACTOR, Session, asked_by, common_options, person_argument
 from research_fsm.errors import ResearchError, StoreError
 from research_fsm.events import PersonKind
 from research_fsm.lifecycle import Status
 from research_fsm.outcomes import AddAnswer, Added, Json, PersonNotFound
 from research_fsm.profile import Profile
-from research_fsm.reads import PersonDetails
+from research_fsm.reads import PersonDetails, ReportDetails
+from research_fsm.rfc3339 import format_time
 from research_fsm.runs import Runs
 
 __all__ = ["add", "erase", "history", "list_people", "mark_stale", "report", "status"]
@@ -153,16 +157,30 @@ def status(session: Session, person_id: str, owner: str | None) -> Exit:
 @click.command()
 @person_argument
 @asked_by
+@point_options
 @common_options
 @click.pass_obj
-def report(session: Session, person_id: str, owner: str | None) -> Exit:
-    """Show PERSON's latest report; with --json, null while there is none."""
+def report(
+    session: Session, person_id: str, owner: str | None, at: str | None, version: int | None, position: int | None
+) -> Exit:
+    """Show PERSON's latest report; with --json, null while there is none.
+
+    With --at, --version (of the person's stream) or --position, the one that was the latest then.
+    """
     from research_fsm.cli import rendering
 
+    point = point_from(at, version, position)
     with session.looking() as runs:
-        found = runs.report(person_id, owner=owner)
+        if point is None:
+            found: ReportDetails | ReportErased | PersonNotFound | None = runs.report(person_id, owner=owner)
+        else:
+            found = as_of.report(runs.store, person_id, point, owner=owner)
     if isinstance(found, PersonNotFound):
         return session.answer(found)
+    if isinstance(found, ReportErased):
+        facts = {"report": None, "version": found.version, "erased_at": format_time(found.erased_at)}
+        session.show({**facts, "erased_by": found.erased_by}, lambda: str(found))
+        return Exit.NOT_FOUND
     if found is None:
         session.show(None, lambda: "there is no report yet")
     else:

@@ -46,3 +46,20 @@ def test_it_answers_under_the_settings_that_are_named(program: Program, cost: in
     answer = program.json("explain", program.person(), "--cost", cost)["start"]
     assert (answer["required"], answer["answer"]) == (cost, "Queued" if cost <= 5 else "InsufficientCredits")
     assert Policy().cost == 1
+
+
+def test_credits_and_reports_are_shown_as_they_were(program: Program) -> None:
+    """A balance by the account's version or a time; a report until it was erased, and then who erased it."""
+    person_id = program.complete()
+    assert program.json("balance", "acme", "--version", 1)["available"] == 5
+    assert program.json("balance", "acme", "--version", 2)["held"] == 1
+    assert program.json("balance", "acme")["available"] == 4
+    reported = program.json("report", person_id)["generated_at"]
+    assert program.json("report", person_id, "--at", reported)["version"] == 1
+    assert program.json("report", person_id, "--version", 1) is None
+    assert program("balance", "acme", "--version", 1, "--at", reported).exit_code == 2
+    program("erase", person_id)
+    gone = program.json("report", person_id, "--at", reported, code=5)
+    assert (gone["report"], gone["version"], gone["erased_by"]) == (None, 1, "cli")
+    assert "was erased with the person" in program("report", person_id, "--at", reported).stdout
+    assert program("report", person_id).exit_code == 5
