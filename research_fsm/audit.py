@@ -7,6 +7,7 @@ a partner's LinkedIn URL is personal data, so that a lost unique key of one is n
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 
 from attrs import Factory, define
 
@@ -14,8 +15,9 @@ from research_fsm import account as accounts
 from research_fsm import audit_beside as beside
 from research_fsm import codec, laws, transactions
 from research_fsm import person as people
-from research_fsm.account import credits_for
-from research_fsm.audit_beside import Chain, Ledger, Life, mistyped, printable
+from research_fsm.account import Account, credits_for
+from research_fsm.audit_beside import Chain, Grant, Life, mistyped, printable
+from research_fsm.audit_memory import Remembered, Scratch
 from research_fsm.errors import LogUnreadable
 from research_fsm.events import (
     AccountEvent,
@@ -37,6 +39,9 @@ __all__ = ["verify", "verify_events"]
 
 _CHUNK = 200
 
+_AT_HAND = 2000
+"""How many streams are remembered without looking into the file."""
+
 _CreditsOfRun = CreditsHeld | CreditsCharged | CreditsReleased | CreditsRefunded
 
 
@@ -48,8 +53,8 @@ def verify(reader: Reader) -> Iterator[Finding]:
     Args:
         reader: A store, or a snapshot of one. It is not written to, and may be written to by others meanwhile.
     """
-    with reader.snapshot() as log:
-        yield from _Audit().findings(log)
+    with closing(Scratch()) as scratch, reader.snapshot() as log:
+        yield from _Audit.remembering_in(scratch).findings(log)
 
 
 def verify_events(events: Iterable[RecordedEvent]) -> Iterator[Finding]:
@@ -60,26 +65,41 @@ def verify_events(events: Iterable[RecordedEvent]) -> Iterator[Finding]:
     Args:
         events: A whole log's events in the order of their positions. That they cannot be read on is a finding, too.
     """
-    audit = _Audit()
-    try:
-        for recorded in events:
-            yield from audit.followed(recorded)
-            audit.documents, audit.keys = [], []
-    except LogUnreadable as error:
-        yield Finding("readable", error.what, None, f"{error.problem}; nothing behind it was looked at")
-        return
-    yield from audit.unsettled()
+    with closing(Scratch()) as scratch:
+        audit = _Audit.remembering_in(scratch)
+        try:
+            for recorded in events:
+                yield from audit.followed(recorded)
+                audit.documents, audit.keys = [], []
+        except LogUnreadable as error:
+            yield Finding("readable", error.what, None, f"{error.problem}; nothing behind it was looked at")
+            return
+        yield from audit.unsettled()
 
 
 @define
 class _Audit:
-    chains: dict[str, Chain] = Factory(dict)
-    lives: dict[str, Life] = Factory(dict)
-    ledgers: dict[str, Ledger] = Factory(dict)
-    requests: set[str] = Factory(set)
+    """What is remembered while the log goes by: little for each stream, grant and request key, and that in a file."""
+
+    chains: Remembered[Chain]
+    lives: Remembered[Life]
+    accounts: Remembered[Account]
+    grants: Remembered[Grant]
+    holds: Remembered[tuple[int, Hold]]
+    requests: Remembered[bool]
     documents: list[tuple[str, int, str, str]] = Factory(list)
-    missing: list[tuple[str, int, str]] = Factory(list)
     keys: list[tuple[int, UniqueKey]] = Factory(list)
+
+    @classmethod
+    def remembering_in(cls, scratch: Scratch) -> "_Audit":
+        return cls(
+            chains=Remembered(scratch, _AT_HAND),
+            lives=Remembered(scratch, _AT_HAND),
+            accounts=Remembered(scratch, _AT_HAND),
+            grants=Remembered(scratch, _AT_HAND),
+            holds=Remembered(scratch, _AT_HAND),
+            requests=Remembered(scratch, _AT_HAND),
+        )
 
     def findings(self, log: Reader) -> Iterator[Finding]:
         for recorded in log.events():
@@ -88,7 +108,7 @@ class _Audit:
                 yield from self._beside_the_log(log)
         yield from self._beside_the_log(log)
         yield from self.unsettled()
-        yield from beside.heads_differ(log, self.chains, self.lives, self.ledgers)
+        yield from beside.heads_differ(log, self.chains, self.lives, self.accounts)
         yield from beside.forgotten(log, self.lives)
         yield from beside.left_behind(log, self.lives)
 
@@ -121,7 +141,8 @@ class _Audit:
     def _chain_of(self, recorded: RecordedEvent) -> Chain:
         chain = self.chains.get(recorded.stream)
         if chain is None:
-            chain = self.chains[recorded.stream] = Chain(0, first_hash(recorded.stream), recorded.position)
+            chain = Chain(0, first_hash(recorded.stream), recorded.position)
+            self.chains.put(recorded.stream, chain)
         return chain
 
     def _passed_over(self, recorded: RecordedEvent, words: str) -> Finding:
@@ -136,7 +157,7 @@ class _Audit:
 
     def _lived(self, person_id: str, event: PersonEvent, recorded: RecordedEvent) -> Iterator[Finding]:
         stream, version = recorded.stream, recorded.version
-        life = self.lives.setdefault(stream, Life(people.nobody(person_id)))
+        life = self.lives.get(stream) or self.lives.put(stream, Life(people.nobody(person_id)))
         before, life.person = life.person, people.evolve(life.person, event, recorded.at)
         life.events += 1
         for law in laws.PERSON_LAWS:
@@ -147,27 +168,27 @@ class _Audit:
         self.documents.extend((stream, version, name, digest) for name, digest in beside.documents_of(event))
         if isinstance(event, RunStarted):
             self.keys.append((version, beside.key_of_run(stream, event)))
-            if event.request_digest in self.requests:
-                yield Finding("keys_are_kept", stream, version, "the request key has started a run before")
             if event.request_digest is not None:
-                self.requests.add(event.request_digest)
+                if self.requests.get(event.request_digest):
+                    yield Finding("keys_are_kept", stream, version, "the request key has started a run before")
+                self.requests.put(event.request_digest, True)  # noqa: FBT003 - a set is a mapping to True.
 
     def _booked(self, owner: str, event: AccountEvent, recorded: RecordedEvent) -> Iterator[Finding]:
         stream, version = recorded.stream, recorded.version
-        ledger = self.ledgers.setdefault(stream, Ledger())
-        before, ledger.account = ledger.account, accounts.evolve(ledger.account, event)
+        before = self.accounts.get(stream) or accounts.EMPTY
+        after = self.accounts.put(stream, accounts.evolve(before, event))
         for law in laws.ACCOUNT_LAWS:
-            words = law(before, event, ledger.account)
+            words = law(before, event, after)
             if words is not None:
                 yield Finding(law.__name__, stream, version, words)
         match event:
             case CreditsGranted() | CreditsRevoked():
-                granted = _grant_counted(ledger, event)
+                granted = self._grant_counted(stream, event)
                 if granted is not None:
                     yield Finding("grants_count_once", stream, version, granted)
                 self.keys.append((version, beside.key_of_grant(owner, stream, event)))
             case CreditsHeld() | CreditsCharged() | CreditsReleased() | CreditsRefunded():
-                held = _hold_followed(ledger, event)
+                held = self._hold_followed(stream, event)
                 if held is not None:
                     yield Finding("one_hold_per_run", stream, version, held)
                 called_for = self._called_for(stream, event)
@@ -184,6 +205,35 @@ class _Audit:
         wanted = life.due_credits.popleft()
         return None if wanted == event else f"the person's run calls for {wanted}, not {event}"
 
+    def _grant_counted(self, stream: str, event: CreditsGranted | CreditsRevoked) -> str | None:
+        name = transactions.grant_key("grant", stream, event.grant_id)
+        known = self.grants.get(name)
+        if isinstance(event, CreditsGranted):
+            if known is not None and known.amount is not None:
+                return f"the grant {event.grant_id!r} was granted before"
+            self.grants.put(name, Grant(event.amount, known is not None and known.revoked))
+            return None
+        granted, again = (None, False) if known is None else (known.amount, known.revoked)
+        self.grants.put(name, Grant(granted, revoked=True))
+        if granted != event.amount:
+            return f"{event.amount} credits of the grant {event.grant_id!r} are revoked, {granted} were granted"
+        return f"the grant {event.grant_id!r} was revoked before" if again else None
+
+    def _hold_followed(self, stream: str, event: _CreditsOfRun) -> str | None:
+        """Follow a run's hold through the account alone: held, then charged or released, then perhaps refunded."""
+        name = transactions.grant_key("hold", stream, event.person_id)
+        run_no, hold = self.holds.get(name) or (0, Hold.RELEASED)
+        if isinstance(event, CreditsHeld):
+            self.holds.put(name, (event.run_no, Hold.OPEN))
+            if event.run_no <= run_no:
+                return f"run {event.run_no} of person {event.person_id} has a hold already"
+            return f"run {event.run_no} is held while run {run_no} still is" if hold is Hold.OPEN else None
+        needed, becomes = _FOLLOWS[type(event)]
+        self.holds.put(name, (event.run_no, becomes))
+        if event.run_no == run_no and hold is needed:
+            return None
+        return f"{type(event).__name__} of run {event.run_no}, but the last hold is run {run_no}'s and {hold}"
+
     # --- what stands beside the log ---
 
     def _beside_the_log(self, log: Reader) -> Iterator[Finding]:
@@ -194,7 +244,9 @@ class _Audit:
         for stream, version, name, digest in self.documents:
             salt, body = found.get((stream, transactions.SALT)), found.get((stream, name))
             if salt is None or body is None:
-                self.missing.append((stream, version, name))
+                life = self.lives.get(stream)
+                if life is not None:
+                    life.missing.append((version, name))
             elif codec.digest(salt, body) != digest:
                 yield Finding("documents_match", stream, version, f"the document {name} is not what was recorded")
         kept = log.read(Query(keys=tuple(key.key for _, key in self.keys))).keys
@@ -215,21 +267,8 @@ class _Audit:
                 yield Finding("credits_follow_runs", stream, None, f"{wanted} is missing from the account")
             if run is not None and run.hold is Hold.OPEN and life.person.status is not Status.RUNNING:
                 yield Finding("one_hold_per_run", stream, None, f"run {run.run_no} is over and its hold is open")
-        for stream, version, name in self.missing:
-            if self.lives[stream].person.phase is not Phase.ERASED:
+            for version, name in life.missing if life.person.phase is not Phase.ERASED else ():
                 yield Finding("documents_match", stream, version, f"the document {name} or its salt is missing")
-
-
-def _grant_counted(ledger: Ledger, event: CreditsGranted | CreditsRevoked) -> str | None:
-    granted = ledger.grants.get(event.grant_id)
-    if isinstance(event, CreditsGranted):
-        ledger.grants.setdefault(event.grant_id, event.amount)
-        return None if granted is None else f"the grant {event.grant_id!r} was granted before"
-    again = event.grant_id in ledger.revoked
-    ledger.revoked.add(event.grant_id)
-    if granted != event.amount:
-        return f"{event.amount} credits of the grant {event.grant_id!r} are revoked, {granted} were granted"
-    return f"the grant {event.grant_id!r} was revoked before" if again else None
 
 
 _FOLLOWS: dict[type, tuple[Hold, Hold]] = {
@@ -237,17 +276,3 @@ _FOLLOWS: dict[type, tuple[Hold, Hold]] = {
     CreditsReleased: (Hold.OPEN, Hold.RELEASED),
     CreditsRefunded: (Hold.CHARGED, Hold.REFUNDED),
 }
-
-
-def _hold_followed(ledger: Ledger, event: _CreditsOfRun) -> str | None:
-    """Follow a run's hold through the account alone: held, then charged or released, then perhaps refunded."""
-    run_no, hold = ledger.holds.get(event.person_id, (0, Hold.RELEASED))
-    if isinstance(event, CreditsHeld):
-        ledger.holds[event.person_id] = (event.run_no, Hold.OPEN)
-        if event.run_no <= run_no:
-            return f"run {event.run_no} of person {event.person_id} has a hold already"
-        return f"run {event.run_no} is held while run {run_no} still is" if hold is Hold.OPEN else None
-    needed, ledger.holds[event.person_id] = _FOLLOWS[type(event)][0], (event.run_no, _FOLLOWS[type(event)][1])
-    if event.run_no == run_no and hold is needed:
-        return None
-    return f"{type(event).__name__} of run {event.run_no}, but the last hold is run {run_no}'s and {hold}"

@@ -5,14 +5,14 @@ What it knows of the log is how far `audit` has followed each stream, and the ro
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from attrs import Factory, define, fields
+from attrs import Factory, define, fields, frozen
 
-from research_fsm import account as accounts
 from research_fsm import codec, decide, transactions
 from research_fsm.account import Account
+from research_fsm.audit_memory import Remembered
 from research_fsm.events import (
     AccountEvent,
     CreditsGranted,
@@ -25,13 +25,13 @@ from research_fsm.events import (
 )
 from research_fsm.laws import Finding
 from research_fsm.lifecycle import Phase, Status
-from research_fsm.person import Hold, Person
+from research_fsm.person import Person
 from research_fsm.policy import micros
 from research_fsm.storage import Head, Query, QueueEntry, Reader, RecordedEvent, UniqueKey
 
 __all__ = [
     "Chain",
-    "Ledger",
+    "Grant",
     "Life",
     "documents_of",
     "forgotten",
@@ -54,6 +54,7 @@ class Chain:
     version: int
     hash: bytes
     first: int
+    has_head: bool = False
 
 
 @define
@@ -63,16 +64,16 @@ class Life:
     person: Person
     events: int = 0
     due_credits: deque[AccountEvent] = Factory(deque)
+    missing: list[tuple[int, str]] = Factory(list)
+    has_entry: bool = False
 
 
-@define
-class Ledger:
-    """An account as far as the log has been followed."""
+@frozen
+class Grant:
+    """A grant as far as the log has been followed: how much, if it was granted, and whether it was taken back."""
 
-    account: Account = accounts.EMPTY
-    grants: dict[str, int] = Factory(dict)
-    revoked: set[str] = Factory(set)
-    holds: dict[str, tuple[int, Hold]] = Factory(dict)
+    amount: int | None
+    revoked: bool
 
 
 def mistyped(row: RecordedEvent | Head | QueueEntry) -> Iterator[tuple[str, str]]:
@@ -114,22 +115,24 @@ def key_of_grant(owner: str, stream: str, event: CreditsGranted | CreditsRevoked
 
 
 def heads_differ(
-    log: Reader, chains: Mapping[str, Chain], lives: Mapping[str, Life], ledgers: Mapping[str, Ledger]
+    log: Reader, chains: Remembered[Chain], lives: Remembered[Life], ledgers: Remembered[Account]
 ) -> Iterator[Finding]:
     """Hold every head against what its events fold to."""
-    unseen = set(chains)
     for head in log.heads():
         stream = head.stream
-        unseen.discard(stream)
+        chain = chains.get(stream)
+        if chain is not None:
+            chain.has_head = True
         for name, words in mistyped(head):
             yield Finding("way_out" if name == "due" else "heads_are_folds", printable(stream), None, words)
-        for words in _head_differs(head, chains.get(stream), lives.get(stream), ledgers.get(stream)):
+        for words in _head_differs(head, chain, lives.get(stream), ledgers.get(stream)):
             yield Finding("heads_are_folds", printable(stream), None, words)
-    for stream in sorted(unseen):
-        yield Finding("heads_are_folds", stream, None, "there are events, but no head")
+    for stream, chain in chains.items():
+        if not chain.has_head:
+            yield Finding("heads_are_folds", stream, None, "there are events, but no head")
 
 
-def _head_differs(head: Head, chain: Chain | None, life: Life | None, ledger: Ledger | None) -> Iterator[str]:
+def _head_differs(head: Head, chain: Chain | None, life: Life | None, ledger: Account | None) -> Iterator[str]:
     if chain is None:
         yield "there is a head, but no event"
         return
@@ -141,7 +144,7 @@ def _head_differs(head: Head, chain: Chain | None, life: Life | None, ledger: Le
         yield f"the head says that the first event is at position {head.first}, it is at {chain.first}"
     if head.fold == codec.FOLD and life is not None and head.state != codec.encode(life.person):
         yield "the head's state is not what its events fold to"
-    if head.fold == codec.FOLD and ledger is not None and head.state != codec.encode(ledger.account):
+    if head.fold == codec.FOLD and ledger is not None and head.state != codec.encode(ledger):
         yield "the head's state is not what its events fold to"
     if life is not None and head.tag != life.person.phase:
         yield f"the head is tagged {head.tag}, the person is {life.person.phase}"
@@ -149,19 +152,20 @@ def _head_differs(head: Head, chain: Chain | None, life: Life | None, ledger: Le
         yield f"the head links to {head.link}, the person is {life.person.owner}'s"
 
 
-def forgotten(log: Reader, lives: Mapping[str, Life]) -> Iterator[Finding]:
+def forgotten(log: Reader, lives: Remembered[Life]) -> Iterator[Finding]:
     """Check that nobody who is running was forgotten."""
-    waiting = set()
     for entry in log.entries():
-        waiting.add(entry.stream)
-        for words in _entry_differs(entry, lives.get(entry.stream), log.now()):
+        life = lives.get(entry.stream)
+        if life is not None:
+            life.has_entry = True
+        for words in _entry_differs(entry, life, log.now()):
             yield Finding("way_out", printable(entry.stream), None, words)
     for head in log.heads():
         life = lives.get(head.stream)
         if life is None or life.person.status is not Status.RUNNING:
             continue
         expected = transactions.waits(life.person)
-        if expected and head.stream not in waiting:
+        if expected and not life.has_entry:
             yield Finding("way_out", head.stream, None, "the run has no entry in the embedded queue")
         if not expected and head.due is None:
             yield Finding("way_out", head.stream, None, "the person is running and nobody will look")
@@ -178,7 +182,7 @@ def _entry_differs(entry: QueueEntry, life: Life | None, now: int) -> Iterator[s
         yield f"the entry is leased until {entry.lease_until}, longer than any lease: nobody will take it"
 
 
-def left_behind(log: Reader, lives: Mapping[str, Life]) -> Iterator[Finding]:
+def left_behind(log: Reader, lives: Remembered[Life]) -> Iterator[Finding]:
     """Check that nothing personal is left of an erased person."""
     for stream, life in lives.items():
         person = life.person

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from attrs import evolve
 
-from research_fsm import Profile, Runs, codec, transactions
+from research_fsm import Profile, Runs, audit, codec, transactions
 from research_fsm.account import EMPTY
 from research_fsm.account import fold as fold_account
 from research_fsm.audit import verify
@@ -65,6 +65,12 @@ HELD = CreditsHeld(ADA, RUN, 1, 1)
 CHARGED = CreditsCharged(ADA, RUN, 1, 1)
 RELEASED = CreditsReleased(ADA, RUN, 1, 1)
 REFUNDED = CreditsRefunded(ADA, RUN, 1, 1)
+
+
+@pytest.fixture(autouse=True)
+def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep so little at hand that the scratch file remembers almost everything."""
+    monkeypatch.setattr(audit, "_AT_HAND", 2)
 
 
 class ForgedLog:
