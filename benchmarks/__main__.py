@@ -79,7 +79,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--plot", metavar="FILE", type=Path, help="draw the ratios into an SVG file")
     parser.add_argument("--only", nargs="+", choices=CASES, metavar="CASE", help=f"some of {', '.join(CASES)}")
     parser.add_argument("--quick", action="store_true", help="fewer rounds, for a first look")
-    parser.add_argument("--rounds", type=int, default=9, help="counted rounds of each case")
+    parser.add_argument("--rounds", type=int, default=7, help="counted rounds of each case")
     parser.add_argument("--operations", type=int, default=600, help="operations in a round")
     parser.add_argument("--events", type=int, default=100_000, help="length of the longest log")
     parser.add_argument("--charges", type=int, default=100_000, help="charges of an account with many")

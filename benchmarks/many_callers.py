@@ -58,11 +58,13 @@ def threads(settings: Settings, callers: int, target: float, flush: str = "") ->
 
 
 def tasks(settings: Settings, callers: int, target: float, flush: str = "") -> list[Measured]:
-    """Compare so many tasks with both ways by hand: to block the loop, and to send each start to a thread.
+    """Compare so many tasks with the faster of two ways by hand: to block the loop, or send each start to a thread.
 
-    The target holds against whichever of the two is the faster here.
+    The two are held against each other first, and shown. There are twice as many starts as elsewhere, so that the first
+    batch, of one caller, and the last ones matter less.
     """
-    case, by_hand = _both(settings, f"tasks-{callers}", pairs=2)
+    settings = evolve(settings, operations=2 * settings.operations)
+    case, by_hand = _both(settings, f"tasks-{callers}", times_by_hand=3)
     runs, lock = AsyncRuns.of(case.runs), threading.Lock()
 
     def locked() -> None:
@@ -79,28 +81,31 @@ def tasks(settings: Settings, callers: int, target: float, flush: str = "") -> l
     async def in_a_thread() -> None:
         await asyncio.to_thread(locked)
 
+    def in_turn(act: Callable[[], Awaitable[None]]) -> Callable[[int], None]:
+        return lambda operations: asyncio.run(_in_tasks(callers, operations, act))
+
+    few = evolve(settings, rounds=min(settings.rounds, 3))
+    to_block, to_send = "that block the loop", "that send it to a thread, with a lock"
+    name = f"sqlite3 by hand, {callers} tasks"
     try:
-        rows = [
-            paired(
-                f"SQLite, {callers} tasks{flush}",
-                f"sqlite3 by hand, {callers} tasks {how}",
-                lambda operations: asyncio.run(_in_tasks(callers, operations, awaited)),
-                lambda operations, act=act: asyncio.run(_in_tasks(callers, operations, act)),  # type: ignore[misc]
-                settings,
-            )
-            for how, act in (("that block the loop", blocking), ("that send it to a thread, with a lock", in_a_thread))
+        ways = paired(f"{name} {to_send}{flush}", f"{name} {to_block}", in_turn(in_a_thread), in_turn(blocking), few)
+        how, act = (to_send, in_a_thread) if ways.ratio > 1 else (to_block, blocking)
+        case_name, remark = f"SQLite, {callers} tasks{flush}", "the faster of two ways by hand"
+        return [
+            ways,
+            paired(case_name, f"{name} {how}", in_turn(awaited), in_turn(act), settings, target=target, remark=remark),
         ]
-        harder = min(rows, key=lambda row: row.ratio)
-        return [evolve(row, target=target) if row is harder else row for row in rows]
     finally:
         case.close()
         by_hand.close()
 
 
-def _both(settings: Settings, name: str, pairs: int = 1) -> tuple[Starts, ByHand]:
-    people = pairs * (settings.rounds + 1) * settings.operations
+def _both(settings: Settings, name: str, times_by_hand: int = 1) -> tuple[Starts, ByHand]:
+    people = (settings.rounds + 1) * settings.operations
     folder = Path(settings.folder)
-    return Starts(folder / f"{name}-case.db", people), ByHand(folder / f"{name}-by-hand.db", people, _CREDITS)
+    return Starts(folder / f"{name}-case.db", people), ByHand(
+        folder / f"{name}-by-hand.db", times_by_hand * people, _CREDITS
+    )
 
 
 def _in_threads(callers: int, operations: int, act: Callable[[], None]) -> None:

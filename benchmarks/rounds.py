@@ -20,6 +20,7 @@ class Settings:
         events: The length of a long log.
         charges: How many charges an account with many has.
         seconds: How long processes compete in one round.
+        clock: What measures, in seconds.
     """
 
     folder: str
@@ -28,6 +29,7 @@ class Settings:
     events: int
     charges: int
     seconds: float
+    clock: Callable[[], float] = time.perf_counter
 
 
 @frozen
@@ -95,11 +97,11 @@ def paired(
     times: list[tuple[float, float]] = []
     for number in range(settings.rounds + 1):
         if number % 2:
-            other = _timed(run_baseline, settings.operations)
-            own = _timed(run_case, settings.operations)
+            other = _timed(run_baseline, settings)
+            own = _timed(run_case, settings)
         else:
-            own = _timed(run_case, settings.operations)
-            other = _timed(run_baseline, settings.operations)
+            own = _timed(run_case, settings)
+            other = _timed(run_baseline, settings)
         times.append((own, other))
     return median_of(
         case,
@@ -137,7 +139,7 @@ def median_of(
     )
 
 
-def _timed(run: Callable[[int], None], operations: int) -> float:
-    began = time.perf_counter()
-    run(operations)
-    return time.perf_counter() - began
+def _timed(run: Callable[[int], None], settings: Settings) -> float:
+    began = settings.clock()
+    run(settings.operations)
+    return settings.clock() - began
