@@ -6,7 +6,7 @@ folds with the same `evolve` as everything else, and never writes. What the log 
 a partner's LinkedIn URL is personal data, so that a lost unique key of one is not found.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 
 from attrs import Factory, define
@@ -45,16 +45,17 @@ _AT_HAND = 2000
 _CreditsOfRun = CreditsHeld | CreditsCharged | CreditsReleased | CreditsRefunded
 
 
-def verify(reader: Reader) -> Iterator[Finding]:
+def verify(reader: Reader, followed: Callable[[], object] = lambda: None) -> Iterator[Finding]:
     """Yield every place where the log breaks a law; nothing if it is whole.
 
     A tail that was cut off together with its heads leaves a shorter log that is whole, and is not found here.
 
     Args:
         reader: A store, or a snapshot of one. It is not written to, and may be written to by others meanwhile.
+        followed: Called after each event, to show how far it is.
     """
     with closing(Scratch()) as scratch, reader.snapshot() as log:
-        yield from _Audit.remembering_in(scratch).findings(log)
+        yield from _Audit.remembering_in(scratch).findings(log, followed)
 
 
 def verify_events(events: Iterable[RecordedEvent]) -> Iterator[Finding]:
@@ -101,9 +102,10 @@ class _Audit:
             requests=Remembered(scratch, _AT_HAND),
         )
 
-    def findings(self, log: Reader) -> Iterator[Finding]:
+    def findings(self, log: Reader, followed: Callable[[], object]) -> Iterator[Finding]:
         for recorded in log.events():
             yield from self.followed(recorded)
+            followed()
             if len(self.documents) + len(self.keys) >= _CHUNK:
                 yield from self._beside_the_log(log)
         yield from self._beside_the_log(log)

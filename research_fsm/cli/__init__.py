@@ -41,7 +41,10 @@ _COMMANDS = {
     },
     "Operations": {
         "token": ("research_fsm.cli.tokens:token", "Make, list and revoke access tokens."),
-        "verify": ("research_fsm.cli.upkeep:verify", "Check that the whole log is intact and legal."),
+        "verify": ("research_fsm.cli.auditing:verify", "Check that the whole log is intact and legal."),
+        "checkpoint": ("research_fsm.cli.auditing:checkpoint", "State how far the log reaches, and prove it later."),
+        "export": ("research_fsm.cli.auditing:export", "Write the log to a file, a line of JSON for each event."),
+        "import-log": ("research_fsm.cli.auditing:import_log", "Make a new store from an exported log."),
         "page": ("research_fsm.cli.showing:page", "Write a page that shows people, runs, credits and findings."),
         "compare": ("research_fsm.cli.comparing:compare", "Show what another version makes of the log."),
         "views": ("research_fsm.cli.showing:views", "Copy the store for plain SQL, with readable views."),
@@ -54,6 +57,7 @@ _COMMANDS = {
 _WHERE = {name: where for section in _COMMANDS.values() for name, (where, _) in section.items()}
 _EXTRAS = {
     "anyio": "serve",
+    "cryptography": "audit",
     "httpx2": "trigger",
     "rich": "cli",
     "stamina": "trigger",

@@ -1,31 +1,16 @@
-"""Operations: ``verify``, ``backup``, ``doctor``.
+"""Operations: ``backup``, ``doctor``.
 
 Floor 6. Decides nothing.
 """
 
 import click
 
-from research_fsm.cli import shapes
 from research_fsm.cli.engines import dispatcher_options, engine
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.session import Session, common_options
 from research_fsm.errors import InvalidInput
 
-__all__ = ["backup", "doctor", "verify"]
-
-
-@click.command()
-@common_options
-@click.pass_obj
-def verify(session: Session) -> Exit:
-    """Check that the whole log is intact and legal, and that the money adds up; exit code 1 if anything is not."""
-    from research_fsm import audit
-    from research_fsm.cli import rendering
-
-    with session.looking() as runs:
-        found = list(audit.verify(runs.store))
-    session.show([shapes.finding(one) for one in found], lambda: rendering.findings(found))
-    return Exit.FINDINGS if found else Exit.DONE
+__all__ = ["backup", "doctor"]
 
 
 @click.command()

@@ -1,0 +1,279 @@
+"""The audit: ``verify``, ``checkpoint``, ``export``, ``import-log``.
+
+Floor 6. Decides nothing, and writes to no store but the new one of ``import-log``.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from research_fsm.cli import shapes
+from research_fsm.cli.exits import Exit
+from research_fsm.cli.session import Session, common_options
+from research_fsm.errors import InvalidInput, StoreUnavailable
+from research_fsm.storage import Reader
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    from research_fsm.checkpoints import Checkpoint
+
+__all__ = ["checkpoint", "export", "import_log", "verify"]
+
+T = TypeVar("T")
+
+_CHECKPOINT = "checkpointed"
+"""The law that a log breaks which is not the one of a checkpoint."""
+
+
+@contextmanager
+def _evidence(session: Session) -> Iterator[Reader]:
+    from research_fsm.stores.sqlite_evidence import evidence
+
+    session.check_there()
+    with evidence(session.store, session.wait) as reader:
+        yield reader
+
+
+@click.command()
+@click.option("--exported", "exported_file", metavar="FILE", help="Verify this exported file in place of a store.")
+@click.option("--checkpoint", "stated", metavar="FILE", help="See whether it is still the log of this checkpoint.")
+@click.option("--key", metavar="FILE", help="The public key that the checkpoint must be signed with.")
+@common_options
+@click.pass_obj
+def verify(session: Session, exported_file: str | None, stated: str | None, key: str | None) -> Exit:
+    """Check that the whole log is intact and legal, and that the money adds up; exit code 1 if anything is not.
+
+    Nothing is written to what is read, and a log in use is read as it is at one moment.
+    """
+    from research_fsm import audit, checkpoints, exported
+    from research_fsm.cli import rendering
+    from research_fsm.laws import Finding
+
+    if (stated is None) != (key is None):
+        raise InvalidInput("--checkpoint", "goes together with --key: a checkpoint proves nothing by itself")
+    known = None if stated is None or key is None else _checkpoint(stated, _public_key(key))
+    if exported_file is not None:
+        if known is not None:
+            raise InvalidInput("--checkpoint", "is held against a store; import the file first")
+        with Path(exported_file).open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
+            found = list(audit.verify_events(_counted(session, exported.events(lines))))
+    else:
+        with _evidence(session) as log:
+            with _progress(session, sum(head.version for head in log.heads() if type(head.version) is int)) as step:
+                found = list(audit.verify(log, step))
+            if known is not None:
+                words = checkpoints.differences(log, known)
+                found += [Finding(_CHECKPOINT, "the log", None, one) for one in words]
+    session.show([shapes.finding(one) for one in found], lambda: rendering.findings(found))
+    return Exit.FINDINGS if found else Exit.DONE
+
+
+# --- checkpoints -------------------------------------------------------------------------------------------------
+
+
+@click.group()
+def checkpoint() -> None:
+    """State, signed, how far a log reaches; keep the statement elsewhere, and hold the log against it later."""
+
+
+@checkpoint.command()
+@click.argument("file")
+@common_options
+@click.pass_obj
+def key(session: Session, file: str) -> Exit:
+    """Make a key: FILE is the private half, to be kept secret; FILE.pub is the public half, for everybody."""
+    from research_fsm import checkpoints
+
+    private = checkpoints.new_key()
+    public = checkpoints.public_pem(checkpoints.load_private_key(private))
+    _write_new(Path(file), private, 0o600)
+    _write_new(Path(f"{file}.pub"), public, 0o644)
+    session.show({"private": file, "public": f"{file}.pub"}, lambda: f"{file} is secret, {file}.pub is for everybody")
+    return Exit.DONE
+
+
+@checkpoint.command()
+@click.option("--key", "key_file", metavar="FILE", required=True, help="The private key to sign with.")
+@common_options
+@click.pass_obj
+def make(session: Session, key_file: str) -> Exit:
+    """Print a checkpoint of the log as it is now."""
+    from research_fsm import checkpoints
+
+    secret = checkpoints.load_private_key(Path(key_file).read_bytes())
+    with _evidence(session) as log:
+        text = checkpoints.sign(checkpoints.make(log), secret)
+    session.show({"checkpoint": text}, lambda: text)
+    return Exit.DONE
+
+
+@checkpoint.command()
+@click.argument("file")
+@click.option("--key", "key_file", metavar="FILE", required=True, help="The public key it must be signed with.")
+@click.option("--proof", metavar="FILE", help="A proof to check, without any store.")
+@click.option("--newer", metavar="FILE", help="The later checkpoint, if the proof is about two.")
+@common_options
+@click.pass_obj
+def check(session: Session, file: str, key_file: str, proof: str | None, newer: str | None) -> Exit:
+    """Hold the store against the checkpoint in FILE; or, with --proof, hold a proof against it without the store."""
+    from research_fsm import checkpoints
+
+    public = _public_key(key_file)
+    stated = _checkpoint(file, public)
+    if newer is not None and proof is None:
+        raise InvalidInput("--newer", "goes together with --proof")
+    if proof is None:
+        with _evidence(session) as log:
+            problems = list(checkpoints.differences(log, stated))
+    elif newer is None:
+        holds = checkpoints.holds(checkpoints.load_inclusion(_text(proof)), stated)
+        problems = [] if holds else ["the proof does not show that the event is one of the checkpoint's"]
+    else:
+        continued = checkpoints.continues(
+            checkpoints.load_consistency(_text(proof)), stated, _checkpoint(newer, public)
+        )
+        problems = [] if continued else ["the proof does not show that the later log continues the earlier one"]
+    session.show({"problems": problems}, lambda: "\n".join(problems) or "it holds")
+    return Exit.FINDINGS if problems else Exit.DONE
+
+
+@checkpoint.command()
+@click.argument("file")
+@click.option("--key", "key_file", metavar="FILE", required=True, help="The public key they must be signed with.")
+@click.option("--event", nargs=2, type=(str, int), metavar="STREAM VERSION", help="Prove that it has this event.")
+@click.option("--newer", metavar="FILE", help="Prove that the log of this checkpoint continues it.")
+@common_options
+@click.pass_obj
+def prove(session: Session, file: str, key_file: str, event: tuple[str, int] | None, newer: str | None) -> Exit:
+    """Print a proof about the checkpoint in FILE, which can be checked without the store."""
+    from research_fsm import checkpoints
+
+    public = _public_key(key_file)
+    stated = _checkpoint(file, public)
+    if (event is None) == (newer is None):
+        raise InvalidInput("--event", "or --newer: one of them says what to prove")
+    with _evidence(session) as log:
+        if event is not None:
+            text = checkpoints.prove_inclusion(log, *event, stated.events).text()
+        else:
+            later = _checkpoint(str(newer), public)
+            text = checkpoints.prove_consistency(log, stated.events, later.events).text()
+    session.line(text)
+    return Exit.DONE
+
+
+def _checkpoint(file: str, public: "Ed25519PublicKey") -> "Checkpoint":
+    from research_fsm import checkpoints
+
+    text = _text(file)
+    stated = checkpoints.parse(text)
+    if not checkpoints.signed_by(text, public):
+        raise InvalidInput("checkpoint", f"{file} is not signed with this key")
+    return stated
+
+
+def _public_key(file: str) -> "Ed25519PublicKey":
+    from research_fsm import checkpoints
+
+    return checkpoints.load_public_key(Path(file).read_bytes())
+
+
+def _text(file: str) -> str:
+    return Path(file).read_bytes().decode(errors="replace")
+
+
+# --- out and in --------------------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("file")
+@click.option("--with-documents", is_flag=True, help="Profiles and reports, too: personal data.")
+@common_options
+@click.pass_obj
+def export(session: Session, file: str, with_documents: bool) -> Exit:  # noqa: FBT001  # click's signature.
+    """Write the log, as it is at one moment, to the new FILE: a line of JSON for each event."""
+    from research_fsm import exported
+
+    place = Path(file)
+    with _evidence(session) as log:
+        _write_new(place, b"", 0o600)
+        try:
+            with place.open("w", encoding="utf-8", newline="\n") as out:
+                out.writelines(_counted(session, exported.export(log, with_documents=with_documents)))
+        except BaseException:
+            place.unlink(missing_ok=True)
+            raise
+    session.show({"store": session.store, "export": file}, lambda: f"the log of {session.store} is in {file}")
+    return Exit.DONE
+
+
+@click.command("import-log")
+@click.argument("file")
+@common_options
+@click.pass_obj
+def import_log(session: Session, file: str) -> Exit:
+    """Make a new store from an exported FILE: the same events with the same hashes in the same order."""
+    from research_fsm import exported
+    from research_fsm.stores.sqlite import SQLiteStore
+
+    place = Path(session.store)
+    if place.exists():
+        raise StoreUnavailable(session.store, "there is a file here already; name a new one")
+    with Path(file).open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
+        stores = list[SQLiteStore]()
+        try:
+            done = exported.load(_counted(session, lines), lambda clock: _kept(stores, SQLiteStore(place, clock=clock)))
+        except BaseException:
+            for store in stores:
+                store.close()
+            for end in ("", "-wal", "-shm", "-lock"):
+                Path(f"{place}{end}").unlink(missing_ok=True)
+            raise
+        stores[0].close()
+    facts = {"store": session.store, "events": done.events, "root": done.root.hex()}
+    session.show(facts, lambda: f"{session.store} has {done.events} events; their root is {done.root.hex()}")
+    return Exit.DONE
+
+
+def _kept(stores: list[T], store: T) -> T:
+    stores.append(store)
+    return store
+
+
+def _counted(session: Session, items: Iterable[T]) -> Iterable[T]:
+    """Show people at a terminal how far it is."""
+    with _progress(session) as step:
+        for item in items:
+            step()
+            yield item
+
+
+@contextmanager
+def _progress(session: Session, total: int | None = None) -> Iterator[Callable[[], object]]:
+    """Show people at a terminal a bar that a call moves on by one; others are shown nothing."""
+    if session.as_json or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield partial(bar.advance, bar.add_task("", total=total))
+
+
+def _write_new(place: Path, content: bytes, mode: int) -> None:
+    """Write a new file; one that is there is never replaced."""
+    try:
+        number = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    except FileExistsError:
+        raise InvalidInput("file", f"{place} is there already; name a new one") from None
+    with os.fdopen(number, "wb") as out:
+        out.write(content)

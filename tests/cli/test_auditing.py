@@ -1,0 +1,157 @@
+"""A whole audit from the command line: verify, checkpoints and proofs, a log out and in again."""
+
+import hashlib
+import json
+import shutil
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from research_fsm.stores import sqlite_evidence
+from tests.cli.conftest import Program
+
+
+@pytest.fixture
+def key(program: Program) -> str:
+    """A key beside the store."""
+    assert program.json("checkpoint", "key", "audit.key") == {"private": "audit.key", "public": "audit.key.pub"}
+    return "audit.key"
+
+
+def stated(program: Program, key: str, name: str) -> str:
+    """A checkpoint of the log as it is now, in a file."""
+    Path(name).write_text(program("checkpoint", "make", "--key", key).stdout)
+    return name
+
+
+def test_a_private_key_is_for_its_owner_alone(program: Program, key: str) -> None:
+    """It is readable by nobody else, and one that is there is never replaced."""
+    assert Path(key).stat().st_mode & 0o777 == 0o600
+    before = Path(key).read_bytes()
+    assert program("checkpoint", "key", key).exit_code == 2
+    assert Path(key).read_bytes() == before
+
+
+def test_a_log_that_went_on_holds(program: Program, key: str) -> None:
+    """A checkpoint is still one of the log after more was done, an erasure included."""
+    person_id = program.complete()
+    old = stated(program, key, "old.txt")
+    program("erase", person_id)
+    assert program.json("checkpoint", "check", old, "--key", f"{key}.pub") == {"problems": []}
+    assert program.json("verify", "--checkpoint", old, "--key", f"{key}.pub") == []
+
+
+def test_a_cut_tail_is_found_by_the_checkpoint_alone(program: Program, key: str) -> None:
+    """Cut off together with its head, an account is missed by nothing but the checkpoint."""
+    program.complete()
+    program("grant", "other", 5)
+    old = stated(program, key, "old.txt")
+    with sqlite3.connect(program.store) as edited:
+        edited.execute("DROP TRIGGER events_no_delete")
+        edited.execute("DELETE FROM events WHERE stream = 'account:other'")
+        edited.execute("DELETE FROM heads WHERE stream = 'account:other'")
+    edited.close()
+    assert program.json("verify") == []
+    (finding,) = program.json("verify", "--checkpoint", old, "--key", f"{key}.pub", code=1)
+    assert (finding["law"], finding["words"][-16:]) == ("checkpointed", "some were cut off"[-16:])
+    assert program("checkpoint", "check", old, "--key", f"{key}.pub").exit_code == 1
+
+
+def test_another_keys_checkpoint_is_refused(program: Program, key: str) -> None:
+    """Who may write the log cannot make up a checkpoint: it is not signed with the key."""
+    program.complete()
+    program("checkpoint", "key", "forged.key")
+    forged = stated(program, "forged.key", "forged.txt")
+    assert program("checkpoint", "check", forged, "--key", f"{key}.pub").exit_code == 2
+    assert program("verify", "--checkpoint", forged, "--key", f"{key}.pub").exit_code == 2
+    assert program("verify", "--checkpoint", forged).exit_code == 2
+
+
+def test_proofs_are_checked_without_the_store(program: Program, key: str) -> None:
+    """Who has a checkpoint, the public key and a proof needs nothing else, and is not convinced by a wrong one."""
+    program.complete()
+    old = stated(program, key, "old.txt")
+    program("grant", "other", 5)
+    new, public = stated(program, key, "new.txt"), f"{key}.pub"
+    Path("event.json").write_text(
+        program("checkpoint", "prove", old, "--key", public, "--event", "account:acme", 1).stdout
+    )
+    Path("both.json").write_text(program("checkpoint", "prove", old, "--key", public, "--newer", new).stdout)
+    program.store.unlink()
+    assert program.json("checkpoint", "check", old, "--key", public, "--proof", "event.json") == {"problems": []}
+    both = ("--proof", "both.json", "--newer")
+    assert program.json("checkpoint", "check", old, "--key", public, *both, new) == {"problems": []}
+    assert program("checkpoint", "check", new, "--key", public, *both, old).exit_code == 1
+    edited = json.loads(Path("event.json").read_text())
+    Path("event.json").write_text(json.dumps({**edited, "at": edited["at"] + 1}))
+    assert program("checkpoint", "check", old, "--key", public, "--proof", "event.json").exit_code == 1
+
+
+def test_a_signature_is_checked_with_openssl_alone(program: Program, key: str) -> None:
+    """An auditor without Python checks who signed a checkpoint."""
+    openssl = shutil.which("openssl")
+    assert openssl is not None, "the tests need the program openssl"
+    program.complete()
+    *statement, signature = Path(stated(program, key, "old.txt")).read_text().splitlines(keepends=True)
+    Path("statement").write_text("".join(statement))
+    Path("signature").write_bytes(bytes.fromhex(signature.removeprefix("signature ")))
+    words = [openssl, "pkeyutl", "-verify", "-pubin", "-inkey", f"{key}.pub", "-rawin", "-in", "statement"]
+    checked = subprocess.run([*words, "-sigfile", "signature"], capture_output=True, check=False)  # noqa: S603 - a fixed program.
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_a_log_goes_out_and_in(program: Program, key: str) -> None:
+    """The new store has the old one's hashes: its checkpoint holds, and a second export has the same events."""
+    program.complete()
+    old = stated(program, key, "old.txt")
+    assert program.json("export", "log.jsonl", "--with-documents")["export"] == "log.jsonl"
+    assert Path("log.jsonl").stat().st_mode & 0o777 == 0o600
+    other = Program(Path("other.db").resolve())
+    assert other.json("import-log", "log.jsonl")["events"] > 5
+    assert other.json("verify", "--checkpoint", old, "--key", f"{key}.pub") == []
+    assert program.json("verify", "--exported", "log.jsonl") == []
+    assert other("import-log", "log.jsonl").exit_code == 7
+    assert program("export", "log.jsonl").exit_code == 2
+
+
+def test_a_cut_export_is_found_and_not_imported(program: Program) -> None:
+    """Half a file is a finding, and leaves no half store."""
+    program.complete()
+    program("export", "log.jsonl")
+    lines = Path("log.jsonl").read_text().splitlines(keepends=True)
+    Path("log.jsonl").write_text("".join(lines[:-2]))
+    assert program("verify", "--exported", "log.jsonl").exit_code == 1
+    other = Program(Path("other.db").resolve())
+    assert other("import-log", "log.jsonl").exit_code == 7
+    assert sorted(one.name for one in Path().glob("other.db*")) == []
+
+
+@pytest.mark.parametrize("leftover", [False, True])
+def test_evidence_is_not_written_to(program: Program, monkeypatch: pytest.MonkeyPatch, *, leftover: bool) -> None:
+    """On a disk that takes no writes a log is verified as it lies there, with what its write-ahead log holds."""
+    monkeypatch.setattr(sqlite_evidence, "_may_write_in", lambda _: False)
+    program.complete()
+    with program.runs() as runs:
+        runs.grant("late", 7)  # While the store is open, this is in the write-ahead log alone.
+        evidence = Path("evidence")
+        evidence.mkdir()
+        for end in ("", "-wal") if leftover else ("",):
+            shutil.copyfile(f"{program.store}{end}", evidence / f"log.db{end}")
+    before = {one.name: hashlib.sha256(one.read_bytes()).digest() for one in evidence.iterdir()}
+    copy = Program((evidence / "log.db").resolve())
+    assert copy.json("verify") == []
+    copy("export", "log.jsonl")
+    assert ("account:late" in Path("log.jsonl").read_text()) is leftover
+    assert {one.name: hashlib.sha256(one.read_bytes()).digest() for one in evidence.iterdir()} == before
+
+
+def test_a_file_that_may_not_be_written_is_verified(program: Program) -> None:
+    """A copy without write permission is enough."""
+    program.complete()
+    program.store.chmod(0o444)
+    before = program.store.read_bytes()
+    assert program.json("verify") == []
+    assert program.store.read_bytes() == before
+    assert program.store.stat().st_mode & 0o777 == 0o444
