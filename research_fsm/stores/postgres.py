@@ -207,17 +207,19 @@ class PostgresStore(PostgresReader):
         batch.check()
         settled = tickets[: len(tickets) - len(rest)]
         if loaded.world.written:
-            self._end(Commit(loaded.xid, self._server, batch.last_event), batch.take_pending(), settled)
+            self._end(Commit(loaded.xid, self._server, batch.proof, batch.certain), batch.take_pending(), settled)
         else:
             self._abort()  # Costs no flush.
-        for ticket in settled:
-            ticket.done = True
+            for ticket in settled:
+                ticket.done = True
         return rest
 
     def _end(self, commit: Commit, pending: Sequence[bytes], tickets: Sequence[Ticket[Any]]) -> None:
         """Commit. When the answer is lost, or an interrupt comes before it, what became of it is looked up."""
         try:
             self._writer.run(b";\n".join([*pending, b"COMMIT"]))
+            for ticket in tickets:
+                ticket.done = True
         except ServerSaid:
             raise
         except BaseException as error:
@@ -230,7 +232,7 @@ class PostgresStore(PostgresReader):
     def _looked_up(self, commit: Commit, tickets: Sequence[Ticket[Any]], error: BaseException) -> bool:
         """Return whether a commit was done."""
         try:
-            done = became(commit, self._writer, self._dialect, lambda: self._server, self._wait)
+            done = became(commit, self._writer, lambda: self._server, self._wait)
         except BaseException:
             _tell(tickets, _unknown(self._where, error))
             raise

@@ -13,7 +13,7 @@ from research_fsm.stores.postgres_errors import ServerSaid, WireLost
 from research_fsm.stores.postgres_reads import history
 from research_fsm.stores.postgres_statements import Dialect
 from research_fsm.stores.postgres_wire import Row, Wire
-from research_fsm.stores.postgres_writes import statements
+from research_fsm.stores.postgres_writes import proof, statements
 
 __all__ = ["Batch", "Unlocked"]
 
@@ -44,10 +44,12 @@ class Batch:
         self._pending: list[bytes] = []
         self._trouble: ServerSaid | WireLost | None = None
         self.changes = Changes()
-        self.last_event: tuple[str, int, bytes] | None = None
+        self.proof = b""
+        self.certain = False
 
     def run(self, message: bytes) -> list[list[Row]]:
         """Send a message, behind what is still to be written."""
+        self.check()  # The connection may be another one by now, with no transaction on it.
         pending = self.take_pending()
         try:
             return self._wire.run(b";\n".join([*pending, message]))[len(pending) :]
@@ -63,9 +65,8 @@ class Batch:
         """Write changes: at the next message, which is the last one but where something is to be read first."""
         self.changes = changes
         self._pending += statements(self._dialect, changes)
-        if changes.events:
-            stream, version, *_, hashed = changes.events[-1]
-            self.last_event = stream, version, hashed
+        if not self.certain:
+            self.proof, self.certain = proof(self._dialect, changes)
 
     def take_pending(self) -> list[bytes]:
         """Return what is still to be said, once."""

@@ -2,9 +2,11 @@
 
 Floor 5. Imports what a store may import.
 
-The events of a transaction carry hashes that nothing else has, so where they stand it was committed, whichever server
-answers by then. Where they do not, the server that was asked to commit knows the transaction by its number; another
-server, after a failover, gives out the same numbers again, and is asked for the events alone.
+The events of a transaction carry hashes that nothing else has: where they stand it was committed, whichever server
+answers by then, and where they do not it was not, once the transaction is over. A transaction that appends none is
+known by its number. A server that crashed gives out numbers again that it had not yet flushed, so that one which is
+committed may be another's: then what was written has to stand too. A server that took over after a failover knows
+nothing of the old one's numbers.
 """
 
 import time
@@ -14,12 +16,14 @@ from attrs import frozen
 
 from research_fsm.errors import ResearchError
 from research_fsm.stores.postgres_errors import ServerSaid, WireLost
-from research_fsm.stores.postgres_statements import Dialect, quoted
+from research_fsm.stores.postgres_statements import quoted
 from research_fsm.stores.postgres_wire import Wire
 
 __all__ = ["Commit", "Server", "became", "server"]
 
 _PAUSE_SECONDS = 0.05
+_IN_PROGRESS = "in progress"
+_IN_THE_FUTURE = "22023"
 
 Server = tuple[bytes, bytes]
 """Which server it is, and which of its histories: a standby that is promoted begins a new one."""
@@ -37,12 +41,14 @@ class Commit:
     Args:
         xid: Its number on the server.
         server: Which server that is; None if that cannot be told.
-        last_event: Stream, version and hash of the last event that it appends, if it does.
+        proof: A query that finds a row where what it wrote stands.
+        certain: Whether nothing else can have written the same.
     """
 
     xid: str | None
     server: Server | None
-    last_event: tuple[str, int, bytes] | None
+    proof: bytes
+    certain: bool
 
 
 def server(wire: Wire) -> Server | None:
@@ -54,54 +60,47 @@ def server(wire: Wire) -> Server | None:
     return row[0] or b"", row[1] or b""
 
 
-def became(
-    commit: Commit, wire: Wire, dialect: Dialect, answering: Callable[[], Server | None], patience: float
-) -> bool | None:
+def became(commit: Commit, wire: Wire, answering: Callable[[], Server | None], patience: float) -> bool | None:
     """Return whether a transaction was committed, None if that cannot be found out.
 
     Args:
         commit: The transaction.
         wire: Connects anew.
-        dialect: Where the tables are.
         answering: Tells which server the wire is connected to.
         patience: For how many seconds to try.
     """
     until = time.monotonic() + patience
     while True:
         try:
-            found = _looked(commit, wire, dialect, answering)
+            status = _status(commit, wire, answering)
+            if status != _IN_PROGRESS:
+                return _verdict(commit, status, stands=bool(wire.run(commit.proof)[0]))
         except (WireLost, ServerSaid):
-            found = "in progress"
+            wire.drop()  # It is being restarted, as a rule.
         except ResearchError:
-            return None
-        if found != "in progress":
-            return None if found is None else found == "committed"
+            return None  # Another store answers, or the store was closed.
         if time.monotonic() > until:
             return None
         time.sleep(_PAUSE_SECONDS)
 
 
-def _looked(commit: Commit, wire: Wire, dialect: Dialect, answering: Callable[[], Server | None]) -> str | None:
-    """Return what one look shows: committed, aborted, in progress; None if nothing."""
+def _status(commit: Commit, wire: Wire, answering: Callable[[], Server | None]) -> str | None:
+    """Return what the server knows of the transaction by its number; None if nothing that can be trusted."""
     wire.get()
-    same = commit.server is not None and answering() == commit.server
-    # First the number, then the events: what is committed between the two looks is seen by the second.
-    status = _status(commit, wire) if same else None
-    if status == "in progress":
-        return status
-    if commit.last_event is not None:
-        return "committed" if _stands(commit.last_event, wire, dialect) else ("aborted" if status or not same else None)
-    return status
-
-
-def _status(commit: Commit, wire: Wire) -> str | None:
-    if commit.xid is None:
+    if commit.xid is None or commit.server is None or answering() != commit.server:
         return None
-    value = wire.run(b"SELECT pg_xact_status(%b::xid8)" % quoted(commit.xid))[0][0][0]
+    try:
+        value = wire.run(b"SELECT pg_xact_status(%b::xid8)" % quoted(commit.xid))[0][0][0]
+    except ServerSaid as error:
+        if error.state == _IN_THE_FUTURE:  # It crashed, and has not got there again.
+            return "aborted"
+        raise
     return None if value is None else value.decode()
 
 
-def _stands(event: tuple[str, int, bytes], wire: Wire, dialect: Dialect) -> bool:
-    stream, version, hashed = event
-    sql = dialect.text("SELECT FROM {s}.events WHERE stream = %b AND version = %d AND hash = decode('%b', 'hex')")
-    return bool(wire.run(sql.encode() % (quoted(stream), version, hashed.hex().encode()))[0])
+def _verdict(commit: Commit, status: str | None, *, stands: bool) -> bool | None:
+    if commit.certain:
+        return stands
+    if status == "aborted":
+        return False
+    return True if status == "committed" and stands else None

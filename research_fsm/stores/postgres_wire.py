@@ -10,6 +10,7 @@ closed and opened anew.
 A connection belongs to the process that opened it: a child lets go of it without a word to the server.
 """
 
+import ctypes
 import os
 import select
 import threading
@@ -34,6 +35,9 @@ _GRACE_SECONDS = 15.0
 """How much longer than its statements may take a server is waited for."""
 
 _GOOD = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK, pq.ExecStatus.EMPTY_QUERY)
+
+_ENDING = ("08", "57P")
+"""How the states begin that are a connection's last words: the server is shut down, or crashed."""
 
 _DEFAULTS: dict[str, str | int] = {
     "application_name": "research_fsm",
@@ -188,7 +192,7 @@ class Wire:
         """Let go of what belongs to the parent, without closing it."""
         self.lock = threading.RLock()
         if self._connection is not None:
-            _INHERITED.append(self._connection)
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._connection))  # It is never closed here, not even at exit.
             self._connection = None
 
 
@@ -279,8 +283,6 @@ def settings(wait: float, word: str) -> bytes:
 
 
 _WIRES: "weakref.WeakSet[Wire]" = weakref.WeakSet()
-_INHERITED: list[object] = []
-"""In a child: connections of the parent's, kept so that nothing ever closes them."""
 
 
 def _after_fork_in_child() -> None:

@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 
-from research_fsm.errors import ResearchError, WriteRejected
+from research_fsm.errors import InvalidInput, ResearchError, WriteRejected
 from research_fsm.stores.batch import Changes, taken
 from research_fsm.stores.postgres_errors import ServerSaid
-from research_fsm.stores.postgres_statements import Dialect, Statement
+from research_fsm.stores.postgres_statements import Dialect, Statement, quoted
 
-__all__ = ["WRITING", "rejection", "statements"]
+__all__ = ["WRITING", "proof", "rejection", "statements"]
 
 _ROWS = "jsonb_array_elements($1) WITH ORDINALITY AS rows(r, n)"
 
@@ -139,6 +139,14 @@ def statements(dialect: Dialect, changes: Changes) -> list[bytes]:
     Raises:
         InvalidInput: PostgreSQL cannot hold a value.
     """
+    try:
+        return _statements(dialect, changes)
+    except (UnicodeError, OverflowError) as error:
+        problem = f"PostgreSQL cannot hold it ({error}); use valid Unicode, and integers of 64 bits"
+        raise InvalidInput("value", problem) from error
+
+
+def _statements(dialect: Dialect, changes: Changes) -> list[bytes]:
     found: list[bytes] = []
 
     def put(statement: Statement, rows: Iterable[tuple[Any, ...]]) -> None:
@@ -183,6 +191,30 @@ def _put_streams(put: Callable[[Statement, Iterable[tuple[Any, ...]]], None], ch
         put(_NEW_HEADS, new)
     if moved:
         put(_HEADS, moved)
+
+
+def proof(dialect: Dialect, changes: Changes) -> tuple[bytes, bool]:
+    """Return a query that finds a row where changes stand, and whether nothing else can have written the same."""
+    if changes.events:
+        stream, version, *_, hashed = changes.events[-1]
+        where = "events WHERE stream = %b AND version = %d AND hash = decode(%b, 'hex')"
+        return _select(dialect, where, quoted(stream), version, quoted(hashed.hex())), True
+    for table, column, names in (
+        ("receipts", "key", changes.receipts),
+        ("unique_keys", "key", changes.keys),
+        ("tokens", "token_id", changes.tokens),
+    ):
+        for name in names:
+            return _select(dialect, f"{table} WHERE {column} = %b", quoted(name)), False
+    for entry in changes.enqueued.values():
+        lease = b"NULL" if entry.lease_until is None else b"%d" % entry.lease_until
+        where = "queue WHERE run_id = %b AND lease_until IS NOT DISTINCT FROM %b"
+        return _select(dialect, where, quoted(entry.run_id), lease), False
+    return b"SELECT WHERE false", False
+
+
+def _select(dialect: Dialect, where: str, *values: bytes | int) -> bytes:
+    return dialect.text(f"SELECT FROM {{s}}.{where}").encode() % values
 
 
 def rejection(error: ServerSaid, changes: Changes, where: str) -> ResearchError:

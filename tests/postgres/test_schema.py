@@ -1,0 +1,146 @@
+"""Making and opening the tables: by many at once, by a role with few rights, and where they are not ours."""
+
+# ruff: noqa: S608  # The schema is a name of ours.
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+
+from research_fsm import audit
+from research_fsm.errors import InvalidInput, StoreDamaged, StoreForeign, StoreReadOnly, StoreTooNew
+from research_fsm.outcomes import Claimed
+from research_fsm.profile import Profile
+from research_fsm.runs import Runs
+from research_fsm.stores.postgres import PostgresStore
+from research_fsm.stores.postgres_schema import grants
+from research_fsm.testing.postgres import PostgresServer
+from tests.postgres.examples import Plain, appending, plain, tell
+
+
+@contextmanager
+def role(client: Plain, name: str) -> Iterator[str]:
+    """Make a role that may log in and nothing else."""
+    tell(client, f"CREATE ROLE {name} LOGIN")
+    try:
+        yield name
+    finally:
+        tell(client, f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+def test_many_may_open_a_new_store_at_once(address: str) -> None:
+    """One makes the tables, and all of them have the same store."""
+
+    def secret(_: int) -> bytes:
+        with PostgresStore(address) as store:
+            return store.secret
+
+    with ThreadPoolExecutor(12) as pool:
+        secrets = set(pool.map(secret, range(12)))
+    assert len(secrets) == 1
+    assert len(secrets.pop()) == 32
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE {}.events SET type = 'Other'",
+        "DELETE FROM {}.events",
+        "TRUNCATE {}.events",
+        "SET session_replication_role = replica; DELETE FROM {}.events",
+    ],
+)
+def test_the_log_is_append_only(server: PostgresServer, schema: str, statement: str) -> None:
+    """For the owner of the table too, and for one who switches ordinary triggers off."""
+    with PostgresStore(server.address(), schema=schema) as store, plain(server.address()) as client:
+        store.transact(*appending("a", 1))
+        with pytest.raises(psycopg.Error, match="append-only"):
+            tell(client, statement.format(schema))
+        assert [event.version for event in store.events()] == [1]
+
+
+def test_a_role_that_may_only_append_is_enough(server: PostgresServer, schema: str) -> None:
+    """The whole job, from the grant of credits to an erasure, by a role that could not change the log."""
+    PostgresStore(server.address(), schema=schema).close()
+    with plain(server.address()) as client, role(client, f"role_{schema}") as name:
+        tell(client, grants(name, schema))
+        with PostgresStore(server.address(user=name), schema=schema) as store:
+            runs = Runs(store)
+            runs.grant("acme", 2)
+            person = runs.add("acme", Profile(linkedin_url="https://www.linkedin.com/in/ada")).accepted().person_id
+            runs.start(person, key="k").accepted()
+            taken = runs.take()
+            assert isinstance(taken, Claimed)
+            runs.complete(taken.run_id, taken.run_no, taken.external_id, {"found": 1}).accepted()
+            runs.tokens.create("acme")
+            runs.erase(person)
+            assert list(audit.verify(store)) == []
+        with plain(server.address(user=name)) as limited:
+            for statement in ("UPDATE {}.events SET type = ''", "DELETE FROM {}.events", "TRUNCATE {}.events"):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    tell(limited, statement.format(schema))
+
+
+def test_a_role_that_may_not_make_tables_is_told(server: PostgresServer, schema: str) -> None:
+    """Nothing is half made, and an administrator can do it."""
+    with plain(server.address()) as client, role(client, f"role_{schema}") as name:
+        with pytest.raises(StoreReadOnly, match="permission denied"):
+            PostgresStore(server.address(user=name), schema=schema)
+        assert tell(client, f"SELECT to_regnamespace('{schema}')") == [(None,)]
+
+
+def test_a_schema_of_another_program_is_not_touched(server: PostgresServer, schema: str) -> None:
+    """It has tables, and not ours."""
+    with plain(server.address()) as client:
+        tell(client, f"CREATE SCHEMA {schema}; CREATE TABLE {schema}.customers (id int)")
+        with pytest.raises(StoreForeign, match="another program"):
+            PostgresStore(server.address(), schema=schema)
+        assert tell(client, f"SELECT count(*) FROM pg_tables WHERE schemaname = '{schema}'") == [(1,)]
+
+
+def test_a_store_of_a_later_version_is_not_touched(server: PostgresServer, schema: str) -> None:
+    """It says to upgrade."""
+    PostgresStore(server.address(), schema=schema).close()
+    with plain(server.address()) as client:
+        tell(client, f"UPDATE {schema}.settings SET value = '999' WHERE name = 'schema'")
+    with pytest.raises(StoreTooNew, match="999"):
+        PostgresStore(server.address(), schema=schema)
+
+
+def test_a_store_without_its_secret_is_damaged(server: PostgresServer, schema: str) -> None:
+    """Tokens could not be checked: it is not opened with a new one."""
+    PostgresStore(server.address(), schema=schema).close()
+    with plain(server.address()) as client:
+        tell(client, f"DELETE FROM {schema}.settings WHERE name = 'secret'")
+    with pytest.raises(StoreDamaged):
+        PostgresStore(server.address(), schema=schema)
+
+
+@pytest.mark.parametrize("schema", ["", "Caps", "a-b", "a; DROP TABLE x", "1st", "x" * 41, 'a"b'])
+def test_a_schema_is_a_plain_name(server: PostgresServer, schema: str) -> None:
+    """Whatever else it is, it never gets into a statement."""
+    with pytest.raises(InvalidInput):
+        PostgresStore(server.address(), schema=schema)
+
+
+def test_two_schemas_are_two_stores(server: PostgresServer, schema: str) -> None:
+    """In one database, with a secret each."""
+    address = server.address()
+    with PostgresStore(address, schema=schema) as one, PostgresStore(address, schema=f"{schema}_2") as other:
+        one.transact(*appending("a", 1))
+        assert list(other.events()) == []
+        assert one.secret != other.secret
+
+
+def test_a_commit_is_flushed_whatever_the_database_is_set_to(address: str) -> None:
+    """A caller who is told something has it, where a host's own transactions are not worth the wait."""
+    with plain(address) as client:
+        name = tell(client, "SELECT current_database()")[0][0]
+        tell(client, f'ALTER DATABASE "{name}" SET synchronous_commit = off')
+    for prepared in (True, False):
+        with PostgresStore(address, prepared=prepared) as store:
+            before = store._local or b""
+            store._writer.run(b"BEGIN;" + before + b"SELECT 1")
+            assert store._writer.run(b"SHOW synchronous_commit; ROLLBACK")[0] == [(b"on",)]
