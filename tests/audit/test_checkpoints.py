@@ -14,6 +14,7 @@ from research_fsm import Profile, Runs, checkpoints
 from research_fsm.audit import verify
 from research_fsm.checkpoints import Checkpoint, Consistency
 from research_fsm.errors import InvalidInput
+from research_fsm.merkle import Tree
 from research_fsm.stores.memory import MemoryStore
 from research_fsm.stores.sqlite import SQLiteStore
 
@@ -196,3 +197,14 @@ def test_what_is_no_proof_is_refused(text: str) -> None:
         checkpoints.load_consistency(text)
     with pytest.raises(InvalidInput, match="proof"):
         checkpoints.load_inclusion(text)
+
+
+def test_the_documented_example_is_signed_with_the_documented_key() -> None:
+    """The reference shows a checkpoint that others can hold their own program against."""
+    page = Path(__file__).parents[2] / "docs" / "reference" / "checkpoints.md"
+    text = page.read_text(encoding="utf-8").split("```text\n")[1].split("```")[0]
+    tree = Tree()
+    for number in (1, 2, 3):
+        tree.append(bytes([number]) * 32)
+    assert checkpoints.signed_by(text, KEY.public_key())
+    assert checkpoints.parse(text) == Checkpoint(3, tree.root(), 1_795_500_000_000_000)
