@@ -45,7 +45,7 @@ def test_the_payload_names_no_person_and_opens_the_callbacks() -> None:
     service.runs.start(service.person_id)
     sent = service.engine.begin("run_fake1")
     assert set(sent) == {"person_id", "run_id", "run_no", "callback"}
-    assert "ada" not in str(service.engine.runs[0])
+    assert "/in/ada" not in str(service.engine.runs[0])
     assert sent["callback"]["url"].startswith("https://research.example/api/")
     path = urlsplit(sent["callback"]["url"]).path
     bearer = {"Authorization": f"Bearer {sent['callback']['token']}"}

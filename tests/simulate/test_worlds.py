@@ -68,8 +68,8 @@ def test_a_world_is_the_same_in_every_process() -> None:
 
 
 def test_the_simulator_needs_no_test_framework() -> None:
-    """Nor an HTTP client, nor a database: it can be run wherever the library is."""
-    heavy = "{'hypothesis', 'pytest', 'httpx2', 'sqlite3', 'sqlite_utils', 'rich', 'asyncio'}"
+    """Nor an HTTP client, nor a database of ours: it can be run wherever the library is."""
+    heavy = "{'hypothesis', 'pytest', 'httpx2', 'psycopg', 'sqlite_utils', 'rich', 'asyncio'}"
     code = f"import sys, research_fsm.testing.simulate; print(sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)  # noqa: S603  # Ours.
     assert done.stdout == "[]\n"
