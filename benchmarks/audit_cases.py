@@ -1,0 +1,94 @@
+"""A full verification, with payloads, hashes, documents and keys: against a bare scan, and against another library.
+
+The scan is the least that anybody reads: every column of every event, into Python, and nothing done with it. The other
+library is `eventsourcing`, which replays aggregates that hold the same data; it checks no hash and no law.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+from attrs import evolve
+from eventsourcing.application import Application
+from eventsourcing.domain import Aggregate, event
+
+from benchmarks.people import EVENTS_OF_A_START, OWNER, fill
+from benchmarks.rounds import Measured, Settings, paired
+from research_fsm import Runs
+from research_fsm.audit import verify
+from research_fsm.laws import Finding
+from research_fsm.stores.sqlite import SQLiteStore
+
+__all__ = ["audit"]
+
+_CREDITS = 10**9
+
+
+class _History(Aggregate):
+    """A stream of another library's: what happened is kept, as our fold keeps it."""
+
+    @event("Began")
+    def __init__(self, identity: UUID, name: str) -> None:  # noqa: ARG002  # The library makes the id of it.
+        self.name = name
+        self.last: dict[str, Any] = {}
+
+    @staticmethod
+    def create_id(identity: UUID, name: str) -> UUID:  # noqa: ARG004  # The library's signature.
+        """Be the id that is given."""
+        return identity
+
+    @event("Happened")
+    def happen(self, kind: str, data: dict[str, Any]) -> None:
+        """Take one more event."""
+        self.last[kind] = data
+
+
+def audit(settings: Settings) -> list[Measured]:
+    """Show what verifying a log takes, for one event of it."""
+    store = SQLiteStore(Path(settings.folder) / "audit.db")
+    try:
+        Runs(store).grant(OWNER, _CREDITS)
+        fill(store, settings.operations, OWNER)
+        events = sum(1 for _ in store.events())
+        replayed, streams = _copied(store, Path(settings.folder))
+        settings = evolve(settings, operations=events)
+        broken: list[Finding] = []
+
+        def verified(_: int) -> None:
+            broken.extend(verify(store))
+
+        def scanned(_: int) -> None:
+            with store.snapshot() as log:
+                for _event in log.events():
+                    pass
+
+        def replay(_: int) -> None:
+            for stream in streams:
+                replayed.repository.get(stream)
+
+        name = f"verify, {events:,} events, {EVENTS_OF_A_START} of each person"
+        found = [
+            paired(name, "a bare scan of the same columns", verified, scanned, settings, target=0.3),
+            paired(name, "a replay with eventsourcing, on SQLite", verified, replay, settings, target=5),
+        ]
+        if broken:
+            raise ValueError(f"the log is not whole: {broken[0]}")
+        return found
+    finally:
+        store.close()
+
+
+def _copied(store: SQLiteStore, folder: Path) -> tuple[Application[UUID], list[UUID]]:
+    """Return the same history in the other library."""
+    app = Application[UUID](
+        env={"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": str(folder / "audit-eventsourcing.db")}
+    )
+    histories: dict[str, _History] = {}
+    for recorded in store.events():
+        history = histories.get(recorded.stream)
+        if history is None:
+            history = histories[recorded.stream] = _History(uuid4(), recorded.stream)
+        history.happen(recorded.type, json.loads(recorded.data))
+    app.save(*histories.values())
+    return app, [history.id for history in histories.values()]
