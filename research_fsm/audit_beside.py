@@ -76,12 +76,19 @@ class Grant:
     revoked: bool
 
 
+_COLUMNS: dict[type, tuple[tuple[str, type], ...]] = {
+    row: tuple((column.name, column.type) for column in fields(row) if column.type is not None)
+    for row in (RecordedEvent, Head, QueueEntry)
+}
+"""Looked up once, as it is asked for every event."""
+
+
 def mistyped(row: RecordedEvent | Head | QueueEntry) -> Iterator[tuple[str, str]]:
     """Yield the columns of a row that hold another type than a store promises: SQLite, for one, keeps any in any."""
-    for field in fields(type(row)):
-        value = getattr(row, field.name)
-        if field.type is not None and not isinstance(value, field.type):
-            yield field.name, f"{field.name} is {printable(value)} of type {type(value).__name__}"
+    for name, kind in _COLUMNS[type(row)]:
+        value = getattr(row, name)
+        if not isinstance(value, kind):
+            yield name, f"{name} is {printable(value)} of type {type(value).__name__}"
 
 
 def printable(value: object) -> str:

@@ -220,7 +220,7 @@ def export(session: Session, file: str, with_documents: bool) -> Exit:  # noqa: 
 @click.pass_obj
 def import_log(session: Session, file: str) -> Exit:
     """Make a new store from an exported FILE: the same events with the same hashes in the same order."""
-    from research_fsm import exported
+    from research_fsm import imported
     from research_fsm.stores.sqlite import SQLiteStore
 
     place = Path(session.store)
@@ -229,7 +229,7 @@ def import_log(session: Session, file: str) -> Exit:
     with Path(file).open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
         stores = list[SQLiteStore]()
         try:
-            done = exported.load(_counted(session, lines), lambda clock: _kept(stores, SQLiteStore(place, clock=clock)))
+            done = imported.load(_counted(session, lines), lambda clock: _kept(stores, SQLiteStore(place, clock=clock)))
         except BaseException:
             for store in stores:
                 store.close()

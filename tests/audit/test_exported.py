@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from research_fsm import Profile, Runs, checkpoints, exported
+from research_fsm import Profile, Runs, checkpoints, exported, imported
 from research_fsm.audit import verify, verify_events
 from research_fsm.errors import InvalidInput, LogUnreadable
 from research_fsm.storage import Store
@@ -49,7 +49,7 @@ def test_a_whole_log_comes_back(store: Store, kind: str, tmp_path: Path) -> None
         opened.append(STORES[kind](tmp_path)(clock))
         return opened[0]
 
-    done = exported.load(lines, opening)
+    done = imported.load(lines, opening)
     (copy,) = opened
     assert (done.events, done.root) == (stated.events, stated.root)
     assert [(one.stream, one.version, one.at, one.hash) for one in copy.events()] == [
@@ -96,7 +96,7 @@ def test_an_edited_event_is_found_in_the_file(store: Store) -> None:
     (finding, *_) = verify_events(exported.events(forged))
     assert (finding.law, finding.stream, finding.version) == ("chained", "account:acme", 1)
     with pytest.raises(LogUnreadable, match="account:acme version 1: is not the event that its hash says"):
-        exported.load(forged, MemoryStore)
+        imported.load(forged, MemoryStore)
 
 
 WRONG: dict[str, tuple[Callable[[list[str]], list[str]], str]] = {
@@ -135,4 +135,4 @@ def test_what_is_no_whole_export_is_refused(store: Store, wrong: str) -> None:
 def test_two_logs_are_never_mixed(store: Store) -> None:
     """An import takes an empty store or none."""
     with pytest.raises(InvalidInput, match="must be empty"):
-        exported.load(exported.export(store), lambda _: store)
+        imported.load(exported.export(store), lambda _: store)
