@@ -151,11 +151,14 @@ class _Checkout:
         """Send a line, and wait for the answer."""
         to, back = self._process.stdin, self._process.stdout
         answer = ""
-        if to is not None and back is not None:
-            if line is not None:
+        try:
+            if to is not None and line is not None:
                 to.write(line + "\n")
                 to.flush()
-            answer = back.readline()
+            if back is not None:
+                answer = back.readline()
+        except BrokenPipeError:
+            answer = ""  # It ended before it was asked.
         if not answer:
             raise InvalidInput("with", "the other version ended without an answer; what it said is on standard error")
         return json.loads(answer)

@@ -181,7 +181,7 @@ def _recovery(
     run = person.current(person.run_no)
     if person.phase is Phase.COMPLETE and policy.stale_after is not None:
         look = _ageing(person, person.since + micros(policy.stale_after), policy)
-        return Recovery(look, None, not past and look.at <= now, asks_engine=False, instead="", past=past)
+        return Recovery(look, None, look.at <= now, asks_engine=False, instead="", past=past)
     if run is None or due is None:
         return Recovery(None, None, overdue=False, asks_engine=False, instead=_instead(person, lease_until), past=past)
     look = _look(person, run, lease_until, max(due, now), policy)
@@ -189,7 +189,7 @@ def _recovery(
     if look.action in (Action.WAITED, Action.RESENT) and run.deadline is not None:
         last = _look(person, run, lease_until, max(run.deadline, now), policy)
     asks_engine = not run.inside and run.first_armed_at is not None
-    return Recovery(look, last, not past and due <= now, asks_engine, instead="", past=past)
+    return Recovery(look, last, due <= now, asks_engine, instead="", past=past)
 
 
 def _ageing(person: Person, at: int, policy: Policy) -> Look:

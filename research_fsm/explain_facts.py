@@ -163,9 +163,10 @@ class Recovery:
     def __str__(self) -> str:
         if self.next is None:
             return f"Recovery {'had' if self.past else 'has'} nothing to do here: {self.instead}."
-        when = "is due to look now" if self.overdue else f"looks next at {time_in_words(self.next.at)}"
-        if self.past:
-            when = f"was to look next at {time_in_words(self.next.at)}"
+        if self.overdue:
+            when = "was due to look" if self.past else "is due to look now"
+        else:
+            when = f"{'was to look' if self.past else 'looks'} next at {time_in_words(self.next.at)}"
         first = "it asks the engine, and without news " if self.asks_engine else ""
         sentence = f"Recovery {when}: {first}{self.next}."
         if self.finally_ is None:

@@ -176,3 +176,13 @@ def test_the_command_takes_an_interpretation_of_your_own(program: Program, tmp_p
     assert f"person:{person_id}" in found.stdout
     assert program("compare", "--with", "mine:Nobody").exit_code == 2
     assert program("compare", "--with", "json:dumps").exit_code == 2
+
+
+def test_another_version_that_ends_half_way_is_an_error(other: Checkout) -> None:
+    """Whatever ends it: no difference is made up."""
+    world, _ = _world()
+    folder = other("codec.py", "\nimport os\nos._exit(3)\n")
+    with checkout(str(folder)) as theirs:
+        for _ in range(2):
+            with pytest.raises(InvalidInput, match="ended without an answer"):
+                list(compare(world.store, theirs))

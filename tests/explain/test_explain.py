@@ -239,3 +239,20 @@ def test_the_future_is_not_explained() -> None:
     ada = world.person()
     with pytest.raises(InvalidInput, match="future"):
         explain(world.store, ada, AtMoment(parse_time("2036-01-01T00:00:00Z")))
+
+
+def test_what_recovery_was_to_do_is_told_of_the_past() -> None:
+    """When it was to look next, or that it was late, as the settings have it."""
+    world = World(engine=Engine(AttemptResult.AMBIGUOUS))
+    ada = world.person()
+    world.runs.start(ada)
+    world.later(hours=1)
+    then = str(_explained(world, ada, AtMoment(START)).recovery)
+    assert then == (
+        "Recovery was to look next at 2026-01-01 00:00:30.000Z: it asks the engine, and without news "
+        "the dispatch request is sent again. If nothing else happens, at 2026-01-01 00:10:00.000Z: "
+        "rolled back (dispatch deadline); the person is idle."
+    )
+    late = _explained(world, ada, AtMoment(world.now)).recovery
+    assert late.overdue
+    assert str(late).startswith("Recovery was due to look: it asks the engine, and without news rolled back")
