@@ -172,6 +172,7 @@ def test_one_checkpoint_continues_another(runs: Runs) -> None:
     assert not checkpoints.continues(proof, old, evolve(new, root=b"\x00" * 32))
     assert not checkpoints.continues(proof, evolve(old, events=old.events - 1), new)
     assert not checkpoints.continues(evolve(proof, path=("zz",)), old, new)
+    assert not checkpoints.continues(evolve(proof, old=proof.old + 1), old, new)
 
 
 def test_every_log_continues_the_empty_one(runs: Runs) -> None:

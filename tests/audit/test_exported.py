@@ -136,3 +136,14 @@ def test_two_logs_are_never_mixed(store: Store) -> None:
     """An import takes an empty store or none."""
     with pytest.raises(InvalidInput, match="must be empty"):
         imported.load(exported.export(store), lambda _: store)
+
+
+def test_what_happened_at_one_time_keeps_its_order() -> None:
+    """Streams that take turns within one microsecond, more often than one transaction holds, come back in turns."""
+    runs = Runs(MemoryStore(lambda: 1))
+    for number in range(300):
+        runs.grant("acme", 1, grant_id=str(number))
+        runs.grant("beta", 1, grant_id=str(number))
+        runs.grant("beta", 1, grant_id=f"{number} again")
+    stated = checkpoints.make(runs.store)
+    assert imported.load(exported.export(runs.store), MemoryStore).root == stated.root
