@@ -134,6 +134,7 @@ def write_copy(store: Copied, path: str, *, with_documents: bool = False) -> Non
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as copy:
             copy.execute("PRAGMA journal_mode = DELETE")
+            copy.execute("PRAGMA secure_delete = ON")
             copy.executescript(_LEFT_OUT if with_documents else _LEFT_OUT + _PERSONAL)
             for statement, _ in VIEWS.values():
                 copy.execute(statement)

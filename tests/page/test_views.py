@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from research_fsm import Profile
 from research_fsm.rfc3339 import format_time
 from research_fsm.stores.sqlite import SQLiteStore
 from research_fsm.views import VIEWS, datasette
@@ -120,3 +121,14 @@ def test_datasette_is_told_of_every_view(copy: sqlite3.Connection, tmp_path: Pat
     assert json.loads(datasette("x/audit.db")) == about
     for name in VIEWS:
         copy.execute(f"SELECT * FROM {name} ORDER BY {tables[name].get('sort_desc', 1)}")  # noqa: S608  # The same.
+
+
+def test_no_page_is_left_of_what_was_left_out(program: Program, tmp_path: Path) -> None:
+    """The file is written anew: it has no free pages in which something could be found."""
+    with program.runs() as runs:
+        for number in range(40):
+            runs.add("acme", Profile(first_name="Ada", last_name=str(number), company="x" * 500))
+    program("views", "--out", tmp_path / "audit.db")
+    with closing(sqlite3.connect(tmp_path / "audit.db")) as connection:
+        assert connection.execute("PRAGMA freelist_count").fetchone() == (0,)
+    assert b"x" * 500 not in (tmp_path / "audit.db").read_bytes()
