@@ -19,7 +19,7 @@ ROOM = 60_000
 """How much more the write-ahead log may grow, in bytes: a part of what the threads want to write."""
 
 NOT_WRITTEN = {"StoreFull", "StoreError"}
-"""What is told before a commit was tried: the transaction, or the connection opened anew after a failure, did not fit."""
+"""What is told before a commit was tried: there was no room for the transaction, or to open the file anew."""
 
 
 def filling(path: Path, room_left: int) -> Callable[[], object]:

@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import cast
 
 import pytest
@@ -22,9 +23,15 @@ def interrupted(path: Path, seed: int) -> Callable[[], object]:
     draw = random.Random(seed)  # noqa: S311  # To draw the same again.
 
     def work() -> object:
-        # A timer's signal comes by itself at any instruction; Python treats it as Ctrl-C.
-        signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        came = 0
+
+        def ctrl_c(number: int, frame: FrameType | None) -> None:
+            nonlocal came
+            came += 1
+            signal.default_int_handler(number, frame)
+
+        signal.signal(signal.SIGINT, ctrl_c)
+        signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))  # A timer comes at any time.
         over = threading.Event()
         told: dict[str, list[int]] = {name: [] for name in ("main", *map(str, range(THREADS)))}
         interrupts = 0
@@ -37,10 +44,10 @@ def interrupted(path: Path, seed: int) -> Callable[[], object]:
             threads = [threading.Thread(target=follow, args=(str(name),), daemon=True) for name in range(THREADS)]
             for thread in threads:
                 thread.start()
-            for _ in range(ROUNDS):
+            for before in range(ROUNDS):
                 try:
                     signal.setitimer(signal.ITIMER_REAL, draw.uniform(0.00001, LONGEST_SECONDS))
-                    while True:
+                    while came == before:  # The interpreter drops one that comes while it collects garbage.
                         told["main"].append(store.transact(*appending("main", "x")))
                 except KeyboardInterrupt:
                     interrupts += 1
@@ -64,7 +71,7 @@ def test_an_interrupt_at_any_time_leaves_nobody_waiting_and_the_log_whole(tmp_pa
     said = Child(interrupted(tmp_path / "store.db", seed)).result()
     assert isinstance(said, tuple), said
     interrupts, wrong, streams = cast("tuple[int, list[int], dict[str, tuple[list[int], list[int]]]]", said)
-    assert interrupts == ROUNDS
+    assert ROUNDS / 2 < interrupts <= ROUNDS
     assert wrong == []
     told, versions = streams.pop("main")
     assert set(told) <= set(versions)
