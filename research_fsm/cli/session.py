@@ -22,15 +22,17 @@ from research_fsm.cli import exits
 from research_fsm.cli.exits import Answer, Exit
 from research_fsm.cli.settings import DURATION
 from research_fsm.commands import checked_uuid
-from research_fsm.errors import ResearchError, StoreUnavailable
+from research_fsm.errors import InvalidInput, ResearchError, StoreUnavailable
 from research_fsm.outcomes import Json, Refusal
 from research_fsm.policy import Policy
 from research_fsm.requests import Dispatcher
 from research_fsm.runs import Runs
+from research_fsm.storage import Store
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from research_fsm.stores.postgres import PostgresStore
     from research_fsm.stores.sqlite import SQLiteStore
 
 __all__ = ["ACTOR", "Session", "asked_by", "common_options", "person_argument", "program_options"]
@@ -49,7 +51,7 @@ class Session:
     """One invocation of the program.
 
     Args:
-        store: The store's file.
+        store: The store: a file, or the address of a PostgreSQL database.
         as_json: Whether results are printed as JSON.
         wait: How long to wait for a lock that another process has on the store.
     """
@@ -73,27 +75,42 @@ class Session:
 
     @contextmanager
     def looking(self) -> Iterator[Runs]:
-        """Open a store that is there; see `looking_at_file`."""
-        with self.looking_at_file() as store:
-            yield Runs(store)
-
-    @contextmanager
-    def looking_at_file(self) -> "Iterator[SQLiteStore]":
         """Open a store that is there.
 
         Raises:
             StoreUnavailable: It is not: looking never makes one.
         """
+        if not self.on_server:
+            self.check_there()
+        with self._opened(create=False) as store:
+            yield Runs(store)
+
+    @contextmanager
+    def looking_at_file(self) -> "Iterator[SQLiteStore]":
+        """Open a store that is there, for a command that works on files alone.
+
+        Raises:
+            InvalidInput: The store is on a server.
+            StoreUnavailable: It is not there.
+        """
         self.check_there()
-        with self._opened() as store:
+        with self._file() as store:
             yield store
+
+    @property
+    def on_server(self) -> bool:
+        """Whether the store is in a PostgreSQL database, and not in a file."""
+        return self.store.startswith(("postgresql://", "postgres://"))
 
     def check_there(self) -> None:
         """Check that there is a file, without opening it.
 
         Raises:
+            InvalidInput: The store is on a server.
             StoreUnavailable: There is none, or it is empty.
         """
+        if self.on_server:
+            raise InvalidInput("store", "this command works on a file; of a database, use PostgreSQL's own programs")
         place = Path(self.store)
         if not place.exists() or (place.is_file() and place.stat().st_size == 0):
             raise StoreUnavailable(
@@ -101,14 +118,25 @@ class Session:
             )
 
     @contextmanager
-    def _opened(self) -> "Iterator[SQLiteStore]":
+    def _opened(self, *, create: bool = True) -> Iterator[Store]:
+        with self._database(create=create) if self.on_server else self._file() as store:
+            yield store
+
+    @contextmanager
+    def _file(self) -> "Iterator[SQLiteStore]":
         from research_fsm.stores.sqlite import SQLiteStore
 
-        store = SQLiteStore(self.store, busy_timeout=self.wait)
-        try:
+        with SQLiteStore(self.store, busy_timeout=self.wait) as store:
             yield store
-        finally:
-            store.close()
+
+    @contextmanager
+    def _database(self, *, create: bool) -> "Iterator[PostgresStore]":
+        try:
+            from research_fsm.stores.postgres import PostgresStore
+        except ModuleNotFoundError as error:
+            raise InvalidInput("store", "needs a driver: pip install 'research-fsm[postgres]'") from error
+        with PostgresStore(self.store, wait=self.wait, create=create) as store:
+            yield store
 
     # --- printing ---
 
@@ -238,12 +266,12 @@ def _common(envvar: str | None) -> Callable[[Callable[P, R]], Callable[P, R]]:
     )
     store = click.option(
         "--store",
-        metavar="FILE",
+        metavar="STORE",
         envvar=envvar,
         expose_value=False,
         is_eager=True,
         callback=_set_store,
-        help="The store's file.  [default: $RESEARCH_FSM_STORE, else research.db]",
+        help="The store: a file, or postgresql://user@host/database.  [default: $RESEARCH_FSM_STORE, else research.db]",
     )
     wait = click.option(
         "--wait",

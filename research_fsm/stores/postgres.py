@@ -60,6 +60,7 @@ class PostgresStore(PostgresReader):
         wait: How long a write waits for other writers, and for a server that is restarted.
         prepared: Whether statements are prepared on the server. Say False behind a pooler that gives each transaction
             another connection, such as PgBouncer in transaction mode.
+        create: Whether a store is made if there is none.
 
     Raises:
         InvalidInput: The address or the schema is none, or the wait is out of bounds.
@@ -78,6 +79,7 @@ class PostgresStore(PostgresReader):
         clock: Callable[[], int] | None = None,
         wait: timedelta = _WAIT,
         prepared: bool = True,
+        create: bool = True,
     ) -> None:
         if not timedelta(0) <= wait <= _LONGEST:
             raise InvalidInput("wait", f"{wait} is not between 0 and {_LONGEST.days} day")
@@ -85,6 +87,7 @@ class PostgresStore(PostgresReader):
         self._where, self._wait = self._address.where, wait / timedelta(seconds=1)
         dialect = Dialect(schema, prepared)
         self._local = b"" if prepared else settings(self._wait, "SET LOCAL")
+        self._create = create
         self._known: bytes | None = None
         self._server: Server | None = None
         self._writer = Wire(self._address, self._greet, self._wait)
@@ -257,7 +260,7 @@ class PostgresStore(PostgresReader):
         if self._dialect.prepares:
             wire.run(settings(self._wait, "SET"))
         if self._known is None:
-            migrate(wire, self._dialect)
+            migrate(wire, self._dialect, create=self._create)
         secret = read_settings(wire, self._dialect)
         if self._known is not None and secret != self._known:
             raise StoreUnavailable(self._where, "another store answers at this address; close the store and reopen it")

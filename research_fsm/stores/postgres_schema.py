@@ -117,19 +117,29 @@ SELECT to_regclass('{s}.settings') IS NOT NULL,
 _SETTINGS = "SELECT name, encode(value, 'hex') FROM {s}.settings"
 
 
-def migrate(wire: Wire, dialect: Dialect) -> None:
+def migrate(wire: Wire, dialect: Dialect, *, create: bool) -> None:
     """Make the tables, or apply what is missing; of many that come at once, one does it.
 
     A role that may not is only stopped if there is something to do.
 
+    Args:
+        wire: The connection.
+        dialect: Where the tables are.
+        create: Whether to make them, if there are none.
+
     Raises:
+        StoreUnavailable: There are none, and none are to be made.
         StoreTooNew: A later version of this library made them.
         StoreForeign: The schema is another program's.
         ServerSaid: It could not be done; nothing was.
         WireLost: The connection is gone; nothing was done, or all of it.
     """
-    if _version(wire, dialect) == SCHEMA_VERSION:
+    found = _version(wire, dialect)
+    if found == SCHEMA_VERSION:
         return
+    if found == 0 and not create:
+        problem = f"there is no store in the schema {dialect.schema}; open it for writing, and one is made"
+        raise StoreUnavailable(wire.where, problem)
     lock = f"SELECT pg_advisory_xact_lock(hashtextextended('research_fsm {dialect.schema}', 0))"
     wire.run(f"BEGIN ISOLATION LEVEL READ COMMITTED; {lock}".encode())
     try:
