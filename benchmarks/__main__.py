@@ -98,7 +98,7 @@ def main() -> int:
             folder, options.rounds, options.operations, options.events, options.charges, options.seconds
         )
         if options.quick:
-            settings = Settings(folder, rounds=3, operations=200, events=10_000, charges=10_000, seconds=1.0)
+            settings = Settings(folder, rounds=3, operations=150, events=10_000, charges=5_000, seconds=0.5)
         cases = _SLOW if options.flushes_are_slow else CASES
         chosen = {name: case for name, case in cases.items() if options.only is None or name in options.only}
         results = []

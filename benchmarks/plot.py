@@ -9,7 +9,7 @@ from benchmarks.rounds import Measured
 __all__ = ["drawn"]
 
 _ROW = 46
-_LEFT, _WIDTH, _RIGHT = 380, 440, 130
+_LEFT, _WIDTH, _RIGHT = 450, 400, 130
 _LOWEST, _HIGHEST = 0.05, 50.0
 
 _STYLE = """
