@@ -24,6 +24,7 @@ from research_fsm.stores.group_commit import GroupCommit, Take, Ticket
 from research_fsm.stores.postgres_batch import Batch, Unlocked
 from research_fsm.stores.postgres_commit import Commit, Server, became, server
 from research_fsm.stores.postgres_errors import RERUN, ServerSaid, WireLost, failure
+from research_fsm.stores.postgres_joined import JoinedStore
 from research_fsm.stores.postgres_load import LOADING, load
 from research_fsm.stores.postgres_reads import READING, PostgresReader, Source
 from research_fsm.stores.postgres_schema import migrate, read_settings
@@ -88,6 +89,7 @@ class PostgresStore(PostgresReader):
         dialect = Dialect(schema, prepared)
         self._local = b"" if prepared else settings(self._wait, "SET LOCAL")
         self._create = create
+        self._unprepared = Dialect(schema, prepares=False)  # What is prepared on a host's connection is the host's.
         self._known: bytes | None = None
         self._server: Server | None = None
         self._writer = Wire(self._address, self._greet, self._wait)
@@ -132,6 +134,17 @@ class PostgresStore(PostgresReader):
     async def transact_async(self, query: Query, rule: Rule[A]) -> A:
         """Do the same for a caller who awaits, in the same line as those who block."""
         return await self._callers.call_async(query, rule)
+
+    def joined(self, connection: object) -> JoinedStore:
+        """Return a store that works inside a transaction of the host's own, on this database.
+
+        Args:
+            connection: The host's, of psycopg, SQLAlchemy or Django, or a session of SQLAlchemy.
+
+        Raises:
+            InvalidInput: It is no connection to this store, or has no transaction to join.
+        """
+        return JoinedStore(self._where, connection, self.secret, self._unprepared, self._clock)
 
     @contextmanager
     def snapshot(self) -> Iterator[PostgresReader]:

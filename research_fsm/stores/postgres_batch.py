@@ -12,7 +12,7 @@ from research_fsm.stores.batch import Changes
 from research_fsm.stores.postgres_errors import ServerSaid, WireLost
 from research_fsm.stores.postgres_reads import history
 from research_fsm.stores.postgres_statements import Dialect
-from research_fsm.stores.postgres_wire import Row, Wire
+from research_fsm.stores.postgres_wire import Carrier, Row
 from research_fsm.stores.postgres_writes import proof, statements
 
 __all__ = ["Batch", "Unlocked"]
@@ -38,7 +38,7 @@ class Batch:
         dialect: How statements are called.
     """
 
-    def __init__(self, wire: Wire, dialect: Dialect) -> None:
+    def __init__(self, wire: Carrier, dialect: Dialect) -> None:
         self._wire = wire
         self._dialect = dialect
         self._pending: list[bytes] = []

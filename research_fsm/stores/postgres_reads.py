@@ -14,7 +14,7 @@ from research_fsm.stores.postgres_errors import ServerSaid, WireLost
 from research_fsm.stores.postgres_load import Loaded, Run, load
 from research_fsm.stores.postgres_rows import EVENT, HEAD, event_of, head_of, text_of
 from research_fsm.stores.postgres_statements import Argument, Dialect, Statement
-from research_fsm.stores.postgres_wire import Row, Wire
+from research_fsm.stores.postgres_wire import Carrier, Row
 
 __all__ = ["READING", "PostgresReader", "Source", "history"]
 
@@ -81,7 +81,7 @@ class Source:
         lasting: Whether a transaction is open for good: a snapshot's, or a host's.
     """
 
-    def __init__(self, wire: Wire, local: bytes, *, lasting: bool = False) -> None:
+    def __init__(self, wire: Carrier, local: bytes, *, lasting: bool = False) -> None:
         self._wire = wire
         self._lasting = lasting
         self._begin = b"" if lasting else b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;" + local

@@ -17,7 +17,8 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
 
 import psycopg
 from attrs import frozen
@@ -27,7 +28,7 @@ from psycopg.conninfo import conninfo_to_dict
 from research_fsm.errors import InvalidInput, StoreClosed, StoreUnavailable
 from research_fsm.stores.postgres_errors import ServerSaid, WireLost, failure
 
-__all__ = ["Address", "Row", "Wire", "receive", "settings"]
+__all__ = ["Address", "Carrier", "Row", "Wire", "receive", "settings"]
 
 Row = tuple[bytes | None, ...]
 
@@ -88,6 +89,29 @@ class Address:
             return psycopg.connect(**{**_DEFAULTS, **given, "client_encoding": "UTF8"}, autocommit=True)  # type: ignore[arg-type]  # Whatever libpq knows by name.
         except psycopg.Error as error:
             raise WireLost(str(error).strip().replace("\n", "; ")) from error
+
+
+class Carrier(Protocol):
+    """What carries messages: a connection of ours, or a host's."""
+
+    where: str
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        ...
+
+    def run(self, message: bytes) -> list[list[Row]]:
+        """Send a message and return the rows of each of its statements."""
+        ...
+
+    def translated(self) -> AbstractContextManager[None]:
+        """Turn what goes wrong into our own errors."""
+        ...
+
+    def close(self, why: str) -> None:
+        """Refuse everything from now on."""
+        ...
 
 
 class Wire:

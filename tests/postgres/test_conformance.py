@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from research_fsm.stores.postgres import PostgresStore
+from research_fsm.stores.postgres_wire import Row, Wire
 from research_fsm.testing.conformance import DurableConformance, ProcessConformance, StoreConformance
 from research_fsm.testing.postgres import PostgresServer
 
@@ -23,13 +24,30 @@ class TestPostgresStore(StoreConformance, DurableConformance, ProcessConformance
 
 
 class TestPostgresStoreBehindAPooler(StoreConformance, DurableConformance, ProcessConformance):
-    """The plainer path, which nothing outlives that is said on a connection outside of a transaction."""
+    """The plainer path, on which nothing outlives its transaction that was said on a connection."""
 
     @pytest.fixture(autouse=True)
     def _place(self, server: PostgresServer, schema: str) -> None:
         self.place = server.address(), schema
 
     def make_store(self, clock: Callable[[], int]) -> PostgresStore:
-        """Open the test's schema."""
+        """Open the test's schema, on connections that forget everything between two transactions."""
         address, schema = self.place
-        return PostgresStore(address, schema=schema, clock=clock, prepared=False)
+        store = PostgresStore(address, schema=schema, clock=clock, prepared=False)
+        for wire in (store._writer, store._source._wire):
+            assert isinstance(wire, Wire)
+            _make_forgetful(wire)
+        return store
+
+
+def _make_forgetful(wire: Wire) -> None:
+    run = wire.run
+
+    def run_and_forget(message: bytes) -> list[list[Row]]:
+        try:
+            return run(message)
+        finally:
+            if not wire.in_transaction:
+                run(b"DISCARD ALL")
+
+    wire.run = run_and_forget  # type: ignore[method-assign]  # As a pooler would, for one test.

@@ -1,0 +1,176 @@
+"""A start inside a transaction of the host's own: both commit, or neither does, whichever library the host uses."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import django
+import psycopg
+import pytest
+import sqlalchemy
+from django.conf import settings
+from sqlalchemy.orm import Session
+
+from research_fsm import Profile, Runs
+from research_fsm.audit import verify
+from research_fsm.errors import InvalidInput, StoreBusy, WriteRejected
+from research_fsm.outcomes import PersonNotFound
+from research_fsm.storage import Query, UniqueKey, Write
+from research_fsm.stores.postgres import PostgresStore
+from tests.postgres.examples import appending, notes, plain, tell
+
+ADA = Profile(first_name="Ada", last_name="Lovelace", company="Analytical Engines")
+INSERT = "INSERT INTO candidates VALUES ('from the fair')"
+
+Host = tuple[object, Callable[[str], object]]
+"""What a host hands over, and how it executes a statement of its own."""
+
+
+@pytest.fixture
+def store(address: str) -> Iterator[PostgresStore]:
+    """Open a store beside a table of the host's."""
+    with plain(address) as client:
+        tell(client, "CREATE TABLE candidates (note text)")
+    with PostgresStore(address) as opened:
+        yield opened
+
+
+@contextmanager
+def with_psycopg(address: str) -> Iterator[Host]:
+    """Join a transaction that the driver begins by itself."""
+    with psycopg.connect(address) as connection:
+        yield connection, lambda sql: connection.execute(sql.encode())
+
+
+@contextmanager
+def with_psycopg_block(address: str) -> Iterator[Host]:
+    """Join a block of an autocommit connection."""
+    with psycopg.connect(address, autocommit=True) as connection, connection.transaction():
+        yield connection, lambda sql: connection.execute(sql.encode())
+
+
+@contextmanager
+def with_sqlalchemy(address: str) -> Iterator[Host]:
+    """Join a session's transaction."""
+    engine = sqlalchemy.create_engine(address.replace("postgresql://", "postgresql+psycopg://"))
+    try:
+        with Session(engine) as session, session.begin():
+            yield session, lambda sql: session.execute(sqlalchemy.text(sql))
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def with_django(address: str) -> Iterator[Host]:
+    """Join an atomic block."""
+    if not settings.configured:
+        settings.configure()
+        django.setup()
+    from django.db.utils import ConnectionHandler
+
+    found = psycopg.conninfo.conninfo_to_dict(address)
+    database = {"ENGINE": "django.db.backends.postgresql", "NAME": found["dbname"], "USER": found["user"]}
+    handler = ConnectionHandler({"default": {**database, "HOST": found["host"], "PORT": found["port"]}})
+    connection = handler["default"]
+    connection.ensure_connection()
+    try:
+        connection.set_autocommit(False)
+        yield connection, lambda sql: connection.cursor().execute(sql)
+    except BaseException:
+        connection.rollback()
+        raise
+    else:
+        connection.commit()
+    finally:
+        connection.close()
+
+
+HOSTS = [with_psycopg, with_psycopg_block, with_sqlalchemy, with_django]
+
+
+class Aborted(Exception):
+    """The host thought better of it."""
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_both_commit(store: PostgresStore, address: str, host: Callable[[str], AbstractContextManager[Host]]) -> None:
+    """The host's row and the run, which others see once the host has committed, and not before."""
+    runs = Runs(store)
+    runs.grant("acme", 2)
+    with host(address) as (connection, execute):
+        joined = runs.joined(connection)
+        person = joined.add("acme", ADA).accepted().person_id
+        execute(INSERT)
+        runs.joined(connection).start(person).accepted()
+        assert isinstance(runs.person(person), PersonNotFound)
+    found = runs.person(person)
+    assert not isinstance(found, PersonNotFound)
+    assert str(found.status) == "running"
+    with plain(address) as client:
+        assert tell(client, "SELECT count(*) FROM candidates") == [(1,)]
+    assert list(verify(store)) == []
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_neither_commits(
+    store: PostgresStore, address: str, host: Callable[[str], AbstractContextManager[Host]]
+) -> None:
+    """An exception before the commit takes back all of it, and no credit is held."""
+    runs = Runs(store)
+    runs.grant("acme", 2)
+    before = len(list(store.events()))
+    with pytest.raises(Aborted), host(address) as (connection, execute):  # noqa: PT012  # What is aborted.
+        person = runs.joined(connection).add("acme", ADA).accepted().person_id
+        execute(INSERT)
+        runs.joined(connection).start(person).accepted()
+        raise Aborted
+    assert len(list(store.events())) == before
+    assert runs.balance("acme").available == 2
+    with plain(address) as client:
+        assert tell(client, "SELECT count(*) FROM candidates") == [(0,)]
+
+
+def test_what_goes_wrong_leaves_the_hosts_transaction_as_it_was(store: PostgresStore, address: str) -> None:
+    """A rule that raises, and a name that is taken: the host goes on and commits its own."""
+    store.transact(Query(), lambda _view, _now: Write(answer=1, keys=(UniqueKey("k", "a"),)))
+    with psycopg.connect(address) as connection:
+        connection.execute(INSERT.encode())
+        joined = store.joined(connection)
+        with pytest.raises(ZeroDivisionError):
+            joined.transact(Query(), lambda _view, now: Write(answer=now // 0))
+        with pytest.raises(WriteRejected, match="unique key k is taken"):
+            joined.transact(Query(), lambda _view, _now: Write(answer=1, keys=(UniqueKey("k", "b"),)))
+        assert asyncio.run(joined.transact_async(*appending("a", 1))) == 1
+        assert notes(store, "a") == []
+    assert notes(store, "a") == [1]
+    with plain(address) as client:
+        assert tell(client, "SELECT count(*) FROM candidates") == [(1,)]
+
+
+def test_a_host_whose_view_is_too_old_is_told_to_repeat(store: PostgresStore, address: str) -> None:
+    """Under repeatable read a head that moved since cannot be locked."""
+    store.transact(*appending("a", 1))
+    with psycopg.connect(address) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.execute("SELECT 1 FROM candidates")
+        store.transact(*appending("a", 2))
+        with pytest.raises(StoreBusy, match="repeat it"):
+            store.joined(connection).transact(*appending("a", 3))
+        connection.rollback()
+    assert notes(store, "a") == [1, 2]
+
+
+def test_what_cannot_be_joined_is_refused(store: PostgresStore, address: str) -> None:
+    """Another database, no transaction, one that failed, and what is no connection at all."""
+    elsewhere = address.rpartition("/")[0] + "/postgres"
+    with psycopg.connect(elsewhere) as connection, pytest.raises(InvalidInput, match="another database"):
+        store.joined(connection)
+    with psycopg.connect(address, autocommit=True) as connection, pytest.raises(InvalidInput, match="no open"):
+        store.joined(connection)
+    with psycopg.connect(address) as connection:
+        with pytest.raises(psycopg.Error):
+            connection.execute("SELECT nonsense")
+        with pytest.raises(InvalidInput, match="failed"):
+            store.joined(connection)
+    with pytest.raises(InvalidInput, match="not str"):
+        store.joined("postgresql://")
