@@ -3,6 +3,7 @@
 import random
 import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -52,8 +53,9 @@ def interrupted(path: Path, seed: int) -> Callable[[], object]:
                 except KeyboardInterrupt:
                     interrupts += 1
             over.set()
+            deadline = time.monotonic() + 20
             for thread in threads:
-                thread.join(30)
+                thread.join(max(0.0, deadline - time.monotonic()))
             if any(thread.is_alive() for thread in threads):
                 return "a thread waits for ever"
             wrong = broken_links(store)
