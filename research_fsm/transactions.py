@@ -32,7 +32,7 @@ from research_fsm.commands import (
     TakeEntry,
 )
 from research_fsm.decide import AnswerRecorded, Decision, Send
-from research_fsm.errors import LogUnreadable
+from research_fsm.errors import InvalidInput, LogUnreadable
 from research_fsm.events import AccountEvent, Meta, PersonErased, PersonEvent, PersonKind
 from research_fsm.lifecycle import Phase
 from research_fsm.outcomes import (
@@ -160,6 +160,7 @@ def add(command: AddPerson, policy: Policy) -> Transaction[AddAnswer]:
         existing = view.keys.get(url) if url is not None else None
         if existing is not None:
             return Write(answer=AlreadyAdded(person_id_of(existing.stream)))
+        _check_new(view, command.person_id)
         decision = decide.add(command)
         person = people.nobody(command.person_id)
         return _written(view, person, decision, now, policy, command.actor, keys=_url_keys(command))
@@ -180,6 +181,7 @@ def create(adding: AddPerson, starting: StartRun, policy: Policy) -> Transaction
         if existing is not None:
             there = AlreadyAdded(person_id_of(existing.stream))
             return Write(answer=there, receipts=_receipt(starting.key, existing.stream, codec.encode_answer(there)))
+        _check_new(view, adding.person_id)
         added = decide.add(adding)
         nobody = people.nobody(adding.person_id)
         person = people.fold(nobody, ((event, now) for event in added.events))
@@ -235,6 +237,12 @@ def submitted(answer: CreateAnswer | StartAnswer) -> SubmitAnswer:
             return PersonNotFound(person_id)
         case AlreadyRunning() | InsufficientCredits() | PersonNotFound() | KeyReused():  # The last case.
             return answer
+
+
+def _check_new(view: View, person_id: str) -> None:
+    """Refuse an id that a person has already: whoever makes ids must not make one twice."""
+    if person_stream(person_id) in view.heads:
+        raise InvalidInput("person_id", f"{person_id} is somebody's already; make a fresh one for each person")
 
 
 def created(answer: StartAnswer | AlreadyAdded) -> CreateAnswer:

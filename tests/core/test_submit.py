@@ -116,3 +116,16 @@ def test_an_address_is_needed() -> None:
 def test_what_only_a_create_is_answered_is_not_found() -> None:
     """A submission never meets it; if it did, it would start nobody."""
     assert submitted(AlreadyAdded("p")) == PersonNotFound("p")
+
+
+@pytest.mark.parametrize("door", ["add", "create", "submit"])
+def test_an_id_that_somebody_has_is_refused(door: str) -> None:
+    """A host that makes one twice writes over nobody."""
+    house = inside()
+    house.granted(2)
+    person_id = house.added()
+    house.runs._doors.new_id = lambda: person_id
+    before = house.positions()
+    with pytest.raises(InvalidInput, match="somebody's already"):
+        getattr(house.runs, door)(OWNER, GRACE)
+    assert house.positions() == before
