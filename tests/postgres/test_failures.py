@@ -6,8 +6,9 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 import pytest
 
@@ -24,8 +25,12 @@ from research_fsm.errors import (
     WriteRejected,
 )
 from research_fsm.storage import Query, QueueEntry, Receipt, Token, UniqueKey, View, Write
+from research_fsm.stores.group_commit import Ticket
 from research_fsm.stores.postgres import PostgresStore
+from research_fsm.stores.postgres_batch import Batch
 from research_fsm.stores.postgres_errors import ServerSaid, WireLost, failure
+from research_fsm.stores.postgres_statements import Dialect
+from research_fsm.stores.postgres_wire import Address, Row, Wire
 from research_fsm.testing.postgres import PostgresServer
 from tests.postgres.examples import (
     Breaking,
@@ -184,11 +189,23 @@ def test_a_receipt_that_is_just_being_written_is_seen(
         tell(other, "BEGIN")
         tell(other, f"SELECT FROM {schema}.heads FOR UPDATE")
         query = Query(streams=("a",), receipts=("r",))
-        looking = pool.submit(store.transact, query, lambda view, _: Write(answer=dict(view.receipts)))
+        looking = pool.submit(store.transact, query, lambda view, _: Write(answer=(view.receipts, set(view.heads))))
         wait_until_somebody_waits(server.address())
         tell(other, f"INSERT INTO {schema}.receipts VALUES ('r', 'b', 'print', '1')")
+        tell(other, f"INSERT INTO {schema}.heads VALUES ('b', 1, '', 1, '{{}}', NULL, 'tagged', NULL, 9)")
         tell(other, "COMMIT")
-        assert looking.result() == {"r": Receipt("r", "b", "print", b"1")}
+        assert looking.result() == ({"r": Receipt("r", "b", "print", b"1")}, {"a", "b"})
+
+
+def test_an_entry_that_somebody_is_just_taking_is_not_waited_for(
+    store: PostgresStore, server: PostgresServer, schema: str
+) -> None:
+    """The next worker gets the next entry, at once."""
+    entries = (QueueEntry("1", "a"), QueueEntry("2", "a"))
+    store.transact(Query(), lambda _view, _now: Write(answer=1, enqueued=entries))
+    with plain(server.address()) as other, other.transaction():
+        tell(other, f"SELECT 1 FROM {schema}.queue WHERE run_id = '1' FOR UPDATE")
+        assert store.transact(Query(next_entry=True), lambda view, _: Write(answer=view.entry)) == entries[1]
 
 
 # --- connections that break --------------------------------------------------------------------------------------
@@ -289,6 +306,36 @@ def test_an_interrupt_at_the_commit_leaves_nobody_in_doubt(
         store.transact(*appending("a", 2))
     assert notes(store, "a") == ([1, 2] if done else [1])
     assert store.transact(*appending("a", 3)) == (3 if done else 2)
+
+
+@pytest.mark.parametrize("trouble", [lost_after, interrupted_after])
+def test_nobody_of_a_batch_that_was_committed_is_decided_for_again(
+    store: PostgresStore, trouble: Callable[[Callable[[], object]], BaseException]
+) -> None:
+    """However its leader learnt of it, or was stopped: each caller has an answer, and it stands."""
+    tickets = [Ticket(*appending("a", note), deadline=0.0) for note in (2, 3)]
+    Breaking(store, trouble)
+    with suppress(KeyboardInterrupt):
+        store._commit(1.0, lambda: tickets)
+    assert [(ticket.done, ticket.result()) for ticket in tickets] == [(True, 2), (True, 3)]
+    assert notes(store, "a") == [1, 2, 3]
+
+
+def test_nothing_is_said_any_more_in_a_transaction_that_is_gone() -> None:
+    """On a new connection it would be committed by itself."""
+
+    class Gone(Wire):
+        sent: ClassVar[list[bytes]] = []
+
+        def run(self, message: bytes) -> list[list[Row]]:
+            self.sent.append(message)
+            raise WireLost("the connection was cut")
+
+    batch = Batch(Gone(Address.of("postgresql://nowhere/"), lambda _: None, 1.0), Dialect("any"))
+    for _ in range(2):
+        with pytest.raises(WireLost):
+            batch.run(b"SELECT 1")
+    assert Gone.sent == [b"SELECT 1"]
 
 
 def test_a_commit_that_cannot_be_looked_up_is_unknown(store: PostgresStore) -> None:
@@ -401,9 +448,15 @@ def test_a_closed_store_refuses(store: PostgresStore) -> None:
 # --- processes ---------------------------------------------------------------------------------------------------
 
 
+def backends(store: PostgresStore) -> list[object]:
+    """Return which processes of the server a store talks to."""
+    wires = store._writer, store._source._wire
+    return [wire.run(b"SELECT pg_backend_pid()")[0][0] for wire in wires]
+
+
 def test_a_child_has_connections_of_its_own(store: PostgresStore) -> None:
     """Both go on, whoever comes first; the parent's connection is not closed by its child's end."""
-    notes(store, "a")
+    before = backends(store)
     child = os.fork()
     if child == 0:
         status = 1
@@ -413,6 +466,7 @@ def test_a_child_has_connections_of_its_own(store: PostgresStore) -> None:
         finally:
             os._exit(status)
     assert os.waitpid(child, 0)[1] == 0
+    assert backends(store) == before
     assert notes(store, "a") == [1, 2]
     assert store.transact(*appending("a", 3)) == 3
 
