@@ -36,6 +36,10 @@ _CHECKPOINT = "checkpointed"
 def _evidence(session: Session) -> Iterator[Reader]:
     from research_fsm.stores.sqlite_evidence import evidence
 
+    if session.on_server:
+        with session.looking() as runs, runs.store.snapshot() as reader:
+            yield reader
+        return
     session.check_there()
     with evidence(session.store, session.wait) as reader:
         yield reader
@@ -210,7 +214,7 @@ def export(session: Session, file: str, with_documents: bool) -> Exit:  # noqa: 
         except BaseException:
             place.unlink(missing_ok=True)
             raise
-    session.show({"store": session.store, "export": file}, lambda: f"the log of {session.store} is in {file}")
+    session.show({"store": session.place, "export": file}, lambda: f"the log of {session.place} is in {file}")
     return Exit.DONE
 
 
@@ -223,6 +227,8 @@ def import_log(session: Session, file: str) -> Exit:
     from research_fsm import imported
     from research_fsm.stores.sqlite import SQLiteStore
 
+    if session.on_server:
+        raise InvalidInput("store", "import-log makes a file; name one with --store")
     place = Path(session.store)
     if place.exists():
         raise StoreUnavailable(session.store, "there is a file here already; name a new one")

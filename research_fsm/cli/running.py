@@ -76,7 +76,7 @@ def work(session: Session, /, pipeline: Pipeline, workers: int, drain: bool, **s
     A second signal ends at once: the run is taken over by another worker when its lease is over.
     """
     with logging_to_stderr(), session.writing(policy_from(settings)) as runs:
-        session.note(f"working on {session.store} with {workers} worker{'s' if workers > 1 else ''}")
+        session.note(f"working on {session.place} with {workers} worker{'s' if workers > 1 else ''}")
         side_by_side(working(runs, pipeline, workers, drain=drain))
     return Exit.DONE
 

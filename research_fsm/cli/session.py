@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 import attrs
 import click
@@ -101,6 +102,15 @@ class Session:
     def on_server(self) -> bool:
         """Whether the store is in a PostgreSQL database, and not in a file."""
         return self.store.startswith(("postgresql://", "postgres://"))
+
+    @property
+    def place(self) -> str:
+        """Where the store is, to be shown to people: without the password that an address may have."""
+        if not self.on_server:
+            return self.store
+        parts = urlsplit(self.store)
+        user, at, host = parts.netloc.rpartition("@")
+        return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}{at}{host}", query=""))
 
     def check_there(self) -> None:
         """Check that there is a file, without opening it.

@@ -21,8 +21,8 @@ __all__ = ["RERUN", "ServerSaid", "WireLost", "failure"]
 RERUN = frozenset({"40001", "40P01", "23505"})
 """A serialization failure, a deadlock, a name that somebody else took meanwhile: deciding anew is the answer."""
 
-_BUSY = frozenset({"55P03", "57014", "53300", "25P04"})
-_FULL = frozenset({"53100", "53200", "54000"})
+_BUSY = frozenset({"55P03", "57014", "53200", "53300", "25P04"})
+_FULL = frozenset({"53100", "54000"})
 _READ_ONLY = frozenset({"25006", "42501"})
 _NOT_THERE = frozenset({"3D000", "3F000", "42P01", "42703", "42883", "26000"})
 _UNFIT = frozenset({"22021", "22P05", "22P02", "22003", "22001"})

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from research_fsm.cli import cli
+from research_fsm.cli.session import Session
 from tests.postgres.examples import plain, tell
 
 
@@ -44,3 +45,28 @@ def test_a_command_that_works_on_files_says_so(address: str, tmp_path: Path) -> 
     told(address, "grant", "acme", "1")
     assert "PostgreSQL's own" in told(address, "backup", str(tmp_path / "copy.db"), code=2)["problem"]
     assert not (tmp_path / "copy.db").exists()
+
+
+def test_a_log_on_a_server_is_verified_and_exported(address: str, tmp_path: Path) -> None:
+    """From one point in time; the export makes a file that verifies by itself, and import-log makes files alone."""
+    told(address, "grant", "acme", "1")
+    told(address, "add", "acme", "--linkedin-url", "https://linkedin.com/in/ada")
+    assert told(address, "verify") == []
+    file = str(tmp_path / "log.jsonl")
+    told(address, "export", file)
+    copy = str(tmp_path / "copy.db")
+    assert told(copy, "import-log", file)["events"] == 2
+    assert "makes a file" in told(address, "import-log", file, code=2)["problem"]
+
+
+@pytest.mark.parametrize(
+    ("store", "shown"),
+    [
+        ("research.db", "research.db"),
+        ("postgresql://me:secret@host:5432/app?sslmode=require", "postgresql://me@host:5432/app"),
+        ("postgres://host/app", "postgres://host/app"),
+    ],
+)
+def test_a_password_is_not_shown(store: str, shown: str) -> None:
+    """Messages name the database, and not what opens it."""
+    assert Session(store).place == shown
