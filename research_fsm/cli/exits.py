@@ -58,7 +58,7 @@ class Exit(IntEnum):
 MEANINGS: Mapping[Exit, str] = MappingProxyType(
     {
         Exit.DONE: "done; also when it is not known yet whether the engine has the run",
-        Exit.FINDINGS: "findings: of verify, of doctor; a promise of demo that did not hold",
+        Exit.FINDINGS: "findings: of verify, doctor, compare, page or simulate; a promise of demo that did not hold",
         Exit.USAGE: "bad usage or bad input; nothing was done, except the good lines of a CSV file",
         Exit.ALREADY_RUNNING: "already running, or in another state than this needs",
         Exit.INSUFFICIENT_CREDITS: "insufficient credits",

@@ -19,6 +19,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from copy import copy
 from datetime import timedelta
 from itertools import islice
 from queue import Empty, SimpleQueue
@@ -32,7 +33,7 @@ from research_fsm.storage import Query, Rule
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
 
-__all__ = ["GroupCommit", "Take", "Ticket"]
+__all__ = ["GroupCommit", "Take", "Ticket", "refuse"]
 
 A = TypeVar("A")
 
@@ -286,6 +287,15 @@ class GroupCommit:
                     ticket.done = True
             self._leave(ticket)
             _tell((ticket,))
+
+
+def refuse(tickets: Iterable[Ticket[Any]], error: Exception) -> None:
+    """Let each caller have an error of its own: one that is raised in several threads would mix their traces."""
+    for ticket in tickets:
+        own = copy(error)
+        own.__cause__ = error.__cause__
+        ticket.settle(None, own)
+        ticket.done = True
 
 
 def _tell(tickets: Iterable[Ticket[Any]]) -> None:

@@ -13,14 +13,13 @@ who waits. Reads go over another connection.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from copy import copy
 from datetime import timedelta
 from typing import Any, Self, TypeVar
 
 from research_fsm.errors import CommitUnknown, InvalidInput, ResearchError, StoreUnavailable
 from research_fsm.storage import Query, Rule
 from research_fsm.stores.batch import decide
-from research_fsm.stores.group_commit import GroupCommit, Take, Ticket
+from research_fsm.stores.group_commit import GroupCommit, Take, Ticket, refuse
 from research_fsm.stores.postgres_batch import Batch, Unlocked
 from research_fsm.stores.postgres_commit import Commit, Server, became, server
 from research_fsm.stores.postgres_errors import RERUN, ServerSaid, WireLost, failure
@@ -182,7 +181,7 @@ class PostgresStore(PostgresReader):
                 for ticket in tickets:
                     self._decide((ticket,), until)
             else:
-                _tell(tickets, error)
+                refuse(tickets, error)
             return ()
 
     def _tried(self, tickets: Sequence[Ticket[Any]], until: float) -> Sequence[Ticket[Any]]:
@@ -250,11 +249,11 @@ class PostgresStore(PostgresReader):
         try:
             done = became(commit, self._writer, lambda: self._server, self._wait)
         except BaseException:
-            _tell(tickets, _unknown(self._where, error))
+            refuse(tickets, _unknown(self._where, error))
             raise
         if done is None:
             unknown = _unknown(self._where, error)
-            _tell(tickets, unknown)
+            refuse(tickets, unknown)
             raise unknown from error
         return done
 
@@ -288,12 +287,3 @@ def _unknown(where: str, error: BaseException) -> CommitUnknown:
     unknown = CommitUnknown(where, f"the connection broke during the commit, which may last or not: {error}")
     unknown.__cause__ = error
     return unknown
-
-
-def _tell(tickets: Sequence[Ticket[Any]], error: ResearchError) -> None:
-    """Let each caller have an error of its own: one that is raised in several threads would mix their traces."""
-    for ticket in tickets:
-        own = copy(error)
-        own.__cause__ = error.__cause__
-        ticket.settle(None, own)
-        ticket.done = True

@@ -13,7 +13,6 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from copy import copy
 from datetime import timedelta
 from functools import partial
 from typing import Any, Self, TypeVar
@@ -21,7 +20,7 @@ from typing import Any, Self, TypeVar
 from research_fsm.errors import CommitUnknown, InvalidInput, ResearchError, StoreUnavailable
 from research_fsm.storage import Query, Rule
 from research_fsm.stores.batch import decide
-from research_fsm.stores.group_commit import GroupCommit, Take, Ticket
+from research_fsm.stores.group_commit import GroupCommit, Take, Ticket, refuse
 from research_fsm.stores.memory import wall_clock
 from research_fsm.stores.sqlite_backup import copy as copy_file
 from research_fsm.stores.sqlite_channel import Channel
@@ -210,7 +209,7 @@ class SQLiteStore(SQLiteReader):
                 for ticket in tickets:
                     self._decide((ticket,))
             else:
-                _tell(tickets, error)
+                refuse(tickets, error)
             return ()
 
     def _transaction(self, tickets: Sequence[Ticket[Any]]) -> Sequence[Ticket[Any]]:
@@ -245,7 +244,7 @@ class SQLiteStore(SQLiteReader):
             if not isinstance(failure, CommitUnknown):
                 raise failure from error
             failure.__cause__ = error
-            _tell(tickets, failure)
+            refuse(tickets, failure)
             self._abort()
         except BaseException:
             if not connection.in_transaction:
@@ -315,15 +314,6 @@ class SQLiteStore(SQLiteReader):
             yield channel
         finally:
             channel.close(_OVER)
-
-
-def _tell(tickets: Sequence[Ticket[Any]], error: ResearchError) -> None:
-    """Let each caller have an error of its own: one that is raised in several threads would mix their traces."""
-    for ticket in tickets:
-        own = copy(error)
-        own.__cause__ = error.__cause__
-        ticket.settle(None, own)
-        ticket.done = True
 
 
 def _resolved(path: str | os.PathLike[str]) -> str:
