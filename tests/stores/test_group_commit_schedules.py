@@ -277,9 +277,9 @@ def test_a_blocking_and_an_awaiting_caller_are_served() -> None:
 
 @pytest.mark.long
 def test_two_callers_are_served_with_two_preemptions() -> None:
-    """The same, deeper: the first thousands of schedules."""
+    """The same, deeper: the first two thousand schedules."""
     served, callers = lambda world: world.served("a", "b"), blocking("a", "b")
-    explored(GroupCommit, callers, served, preemptions=2, most=4000).assert_holds()
+    explored(GroupCommit, callers, served, preemptions=2, most=2000).assert_holds()
 
 
 @pytest.mark.long
@@ -287,14 +287,14 @@ def test_two_callers_are_served_with_two_preemptions() -> None:
 def test_three_callers_are_served(largest_batch: int) -> None:
     """The lead is handed over to somebody who waits, or to somebody who did not fit."""
     served, callers = lambda world: world.served("a", "b", "c"), blocking("a", "b", "c")
-    explored(GroupCommit, callers, served, most=2000, largest_batch=largest_batch).assert_holds()
+    explored(GroupCommit, callers, served, most=1000, largest_batch=largest_batch).assert_holds()
 
 
 @pytest.mark.long
 def test_two_callers_of_a_slow_disk_are_served() -> None:
     """While one waits for the flush the other comes, waits, and is committed next."""
     callers = [*blocking("a", "b"), World.flush]
-    explored(GroupCommit, callers, lambda world: world.served("a", "b"), most=2000, slow=2).assert_holds()
+    explored(GroupCommit, callers, lambda world: world.served("a", "b"), most=1000, slow=2).assert_holds()
 
 
 @pytest.mark.long
@@ -306,7 +306,7 @@ def test_callers_of_both_kinds_are_served(*, cancelled: bool) -> None:
     def served(world: World) -> bool:
         return world.served("a", perhaps=("b",)) if cancelled else world.served("a", "b")
 
-    explored(Drained, callers, served, most=2000).assert_holds()
+    explored(Drained, callers, served, most=1000).assert_holds()
 
 
 # --- broken lines ------------------------------------------------------------------------------------------------
