@@ -10,7 +10,7 @@ import subprocess
 import sys
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
@@ -200,3 +200,6 @@ def checkout(path: str) -> Iterator[Interpretation]:
             yield other
         finally:
             process.kill()
+            if process.stdin is not None:
+                with suppress(BrokenPipeError):  # It ended before it was told.
+                    process.stdin.close()

@@ -131,12 +131,14 @@ class World:
         keys: By unique key.
         receipts: By receipt key.
         documents: By stream and name.
-        entries: Queue entries by run_id, those that are free in their order.
+        entries: Queue entries by run_id.
+        free: The run_ids of entries that were free when they were loaded, in their order.
         asked: The streams that were looked for.
         documented: The streams whose documents were looked for, each with their names.
         more_entries: Whether the queue may have free entries that were not loaded.
         changes: What is left to write.
         changed: Whether a rule's decision was taken in.
+        freed: Whether an entry was put that may be free.
         written: Whether anything was.
         forgotten: Whether any of that was to forget something.
     """
@@ -148,11 +150,13 @@ class World:
     receipts: dict[str, Receipt]
     documents: dict[tuple[str, str], bytes]
     entries: dict[str, QueueEntry]
+    free: tuple[str, ...]
     asked: set[str]
     documented: set[tuple[str, tuple[str, ...]]] = Factory(set)
     more_entries: bool = False
     changes: Changes = field(factory=Changes, init=False)
     changed: bool = field(default=False, init=False)
+    freed: bool = field(default=False, init=False)
     written: bool = field(default=False, init=False)
     forgotten: bool = field(default=False, init=False)
 
@@ -164,9 +168,7 @@ class World:
         """
         entry = None
         if query.next_entry:
-            entry = next((row for row in self.entries.values() if _is_free(row, now)), None)
-            if entry is None and self.more_entries:
-                raise NotLoaded
+            entry = self._first_free(now)
         elif query.entry is not None:
             entry = self.entries.get(query.entry)
         if self.changed:
@@ -179,6 +181,16 @@ class World:
             entry=entry,
             history=self._history,
         )
+
+    def _first_free(self, now: int) -> QueueEntry | None:
+        """Return the first entry that is free, which is one of those that were loaded in their order, or none."""
+        if self.freed:
+            raise NotLoaded  # An entry that was put may stand before them, if it was there already.
+        loaded = (self.entries[run_id] for run_id in self.free if run_id in self.entries)
+        entry = next((row for row in loaded if _is_free(row, now)), None)
+        if entry is None and self.more_entries:
+            raise NotLoaded
+        return entry
 
     def streams(self, query: Query, entries: Iterable[QueueEntry]) -> Iterator[str]:
         """Yield the streams that a query names in any way, each with the one it links to."""
@@ -208,7 +220,7 @@ class World:
                 self.heads[stream] = found
         return self.heads.get(stream)
 
-    def take_in(self, write: Write[Any]) -> None:
+    def take_in(self, write: Write[Any], now: int) -> None:
         """Let the next rule see what the last one decided."""
         self.changed = True
         for stream in write.streams:
@@ -223,6 +235,7 @@ class World:
         self.documents.update(write.documents)
         for entry in write.enqueued:
             self.entries[entry.run_id] = entry
+            self.freed = self.freed or _is_free(entry, now)
         for run_id in write.dequeued:
             self.entries.pop(run_id, None)
         for stream_name in write.forgotten:
@@ -278,7 +291,7 @@ def decide(
     rest: Sequence[Ticket[Any]] = ()
     for number, ticket in enumerate(tickets):
         if unseen is not None:
-            world.take_in(unseen)
+            world.take_in(unseen, now)
             unseen = None
         try:
             view = world.view(ticket.query, now)
@@ -296,7 +309,7 @@ def decide(
             ticket.settle(write.answer, None)
             unseen = write
             if write.forgotten:  # Whoever comes next may store again what is to be deleted.
-                world.take_in(write)
+                world.take_in(write, now)
                 world.write_out(apply)
                 unseen = None
     world.write_out(apply)

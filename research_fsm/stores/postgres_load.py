@@ -165,6 +165,7 @@ def load(
         receipts={},
         documents={},
         entries={text_of(row[0]): _entry(row) for row in free},
+        free=tuple(text_of(row[0]) for row in free),
         asked=set(streams),
         more_entries=len(queries) > 1 and wanted > 0 and len(free) == wanted,
     )

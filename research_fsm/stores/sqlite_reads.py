@@ -147,7 +147,7 @@ def load(connection: sqlite3.Connection, queries: Sequence[Query], now: int, cha
         row[0]: Receipt(*row)
         for row in _named(connection, _receipts_in, _together(query.receipts for query in queries))
     }
-    entries, more = _entries(connection, queries, now)
+    entries, free, more = _entries(connection, queries, now)
     asked = set[str]()
     for query in queries:
         asked.update(query.streams)
@@ -174,6 +174,7 @@ def load(connection: sqlite3.Connection, queries: Sequence[Query], now: int, cha
         receipts=receipts,
         documents={},
         entries=entries,
+        free=free,
         asked=asked,
         more_entries=more,
     )
@@ -190,8 +191,10 @@ def _head(channel: Channel, stream: str) -> Head | None:
     return next((Head(*row) for row in channel.rows(_HEAD_OF, (stream,))), None)
 
 
-def _entries(connection: sqlite3.Connection, queries: Sequence[Query], now: int) -> tuple[dict[str, QueueEntry], bool]:
-    """Return the queue entries that queries ask for, free ones first, and whether there may be more of those."""
+def _entries(
+    connection: sqlite3.Connection, queries: Sequence[Query], now: int
+) -> tuple[dict[str, QueueEntry], tuple[str, ...], bool]:
+    """Return the queue entries that queries ask for, which of them are free, and whether there may be more of those."""
     entries: dict[str, QueueEntry] = {}
     more = False
     if any(query.next_entry for query in queries):
@@ -199,12 +202,13 @@ def _entries(connection: sqlite3.Connection, queries: Sequence[Query], now: int)
         rows = connection.execute(_FREE_ENTRIES, (now, len(queries))).fetchall()
         entries.update((row[0], QueueEntry(*row)) for row in rows)
         more = len(queries) > 1 and len(rows) == len(queries)
+    free = tuple(entries)
     for query in queries:
         if query.entry is not None and not query.next_entry and query.entry not in entries:
             row = connection.execute(_ENTRY_OF, (query.entry,)).fetchone()
             if row is not None:
                 entries[row[0]] = QueueEntry(*row)
-    return entries, more
+    return entries, free, more
 
 
 def _load_documents(connection: sqlite3.Connection, world: World, queries: Sequence[Query]) -> None:

@@ -139,6 +139,16 @@ def test_what_an_earlier_caller_led_to_and_was_not_loaded_is_decided_in_a_second
     assert told[2] == 3
 
 
+def test_an_entry_that_was_put_a_moment_ago_is_not_taken_before_older_ones(store: SQLiteStore) -> None:
+    """The first two were removed by the caller before; the third was not loaded, and is next all the same."""
+    stored = tuple(QueueEntry(name, "a") for name in ("one", "two", "three"))
+    store.transact(*writing(Write(answer=0, streams=(end("a", 0, 1),), enqueued=stored)))
+    moving: Transaction = writing(Write(answer=0, enqueued=(QueueEntry("new", "a"),), dequeued=("one", "two")))
+    taking: Transaction = (Query(next_entry=True), lambda view, _: Write(answer=view.entry))
+    _, taken = together(store, moving, taking)
+    assert taken == QueueEntry("three", "a")
+
+
 # --- interrupts --------------------------------------------------------------------------------------------------
 
 _FOLDER = str(Path(sqlite_module.__file__).parent)
