@@ -20,11 +20,9 @@ from research_fsm.errors import InvalidInput, ResearchError, StoreBusy
 from research_fsm.events import PersonKind
 from research_fsm.http import answers, bodies, callbacks, openapi, partners, people, problems
 from research_fsm.http import credits as credits_
+from research_fsm.http.asked import Asked
 from research_fsm.http.callbacks import AskedByWorker
 from research_fsm.http.callers import Authenticate, Caller, access_tokens, allowed, recognised
-from research_fsm.http.credits import AskedAboutCredits
-from research_fsm.http.partners import AskedByPartner
-from research_fsm.http.people import AskedByUser
 from research_fsm.http.problems import Code, Problem, ProblemError
 from research_fsm.runs import Runs
 from research_fsm.storage import Query
@@ -58,26 +56,12 @@ class Operation:
     recognises: bool = False
 
 
-def _for_users(answer: Callable[[AskedByUser], Awaitable[Response]]) -> Admit:
+def _for(kind: PersonKind | None, answer: Callable[[Asked], Awaitable[Response]]) -> Admit:
+    """Let in who has a token of this kind, or of either."""
+
     def admit(runs: AsyncRuns, caller: Caller | None, request: Request) -> Answer:
-        known = allowed(caller, PersonKind.USER)
-        return lambda body: answer(AskedByUser(runs, known, request, body))
-
-    return admit
-
-
-def _for_partners(answer: Callable[[AskedByPartner], Awaitable[Response]]) -> Admit:
-    def admit(runs: AsyncRuns, caller: Caller | None, request: Request) -> Answer:
-        known = allowed(caller, PersonKind.PARTNER)
-        return lambda body: answer(AskedByPartner(runs, known, request, body))
-
-    return admit
-
-
-def _for_anybody(answer: Callable[[AskedAboutCredits], Awaitable[Response]]) -> Admit:
-    def admit(runs: AsyncRuns, caller: Caller | None, request: Request) -> Answer:
-        known = recognised(caller)
-        return lambda body: answer(AskedAboutCredits(runs, known, request, body))
+        known = recognised(caller) if kind is None else allowed(caller, kind)
+        return lambda body: answer(Asked(runs, known, request, body))
 
     return admit
 
@@ -118,19 +102,21 @@ _RESEARCH = "/v1/research"
 _SUBMITTED = _RESEARCH + "/{person_id}"
 
 OPERATIONS: tuple[Operation, ...] = (
-    Operation("POST", f"{_PERSON}/run", _for_users(people.run), recognises=True),
-    Operation("GET", f"{_PERSON}/report", _for_users(people.report), recognises=True),
-    Operation("POST", f"{_PERSON}/mark-stale", _for_users(people.mark_stale), recognises=True),
-    Operation("GET", _PERSON, _for_users(people.get), recognises=True),
-    Operation("DELETE", _PERSON, _for_users(people.delete), recognises=True),
-    Operation("POST", _PEOPLE, _for_users(people.create), longest_body=bodies.LONGEST, recognises=True),
-    Operation("GET", _PEOPLE, _for_users(people.list_people), recognises=True),
-    Operation("POST", _RESEARCH, _for_partners(partners.create), longest_body=bodies.LONGEST, recognises=True),
-    Operation("GET", _RESEARCH, _for_partners(partners.list_people), recognises=True),
-    Operation("GET", _SUBMITTED, _for_partners(partners.get), recognises=True),
-    Operation("DELETE", _SUBMITTED, _for_partners(partners.delete), recognises=True),
-    Operation("GET", "/credits/config", _for_anybody(credits_.config), recognises=True),
-    Operation("POST", "/credits/preview", _for_anybody(credits_.preview), longest_body=bodies.LONGEST, recognises=True),
+    Operation("POST", f"{_PERSON}/run", _for(PersonKind.USER, people.run), recognises=True),
+    Operation("GET", f"{_PERSON}/report", _for(PersonKind.USER, people.report), recognises=True),
+    Operation("POST", f"{_PERSON}/mark-stale", _for(PersonKind.USER, people.mark_stale), recognises=True),
+    Operation("GET", _PERSON, _for(PersonKind.USER, people.get), recognises=True),
+    Operation("DELETE", _PERSON, _for(PersonKind.USER, people.delete), recognises=True),
+    Operation("POST", _PEOPLE, _for(PersonKind.USER, people.create), longest_body=bodies.LONGEST, recognises=True),
+    Operation("GET", _PEOPLE, _for(PersonKind.USER, people.list_people), recognises=True),
+    Operation(
+        "POST", _RESEARCH, _for(PersonKind.PARTNER, partners.create), longest_body=bodies.LONGEST, recognises=True
+    ),
+    Operation("GET", _RESEARCH, _for(PersonKind.PARTNER, partners.list_people), recognises=True),
+    Operation("GET", _SUBMITTED, _for(PersonKind.PARTNER, partners.get), recognises=True),
+    Operation("DELETE", _SUBMITTED, _for(PersonKind.PARTNER, partners.delete), recognises=True),
+    Operation("GET", "/credits/config", _for(None, credits_.config), recognises=True),
+    Operation("POST", "/credits/preview", _for(None, credits_.preview), longest_body=bodies.LONGEST, recognises=True),
     Operation("POST", f"{_RUN}/claim", _for_workers(callbacks.claim), longest_body=bodies.LONGEST),
     Operation("POST", f"{_RUN}/complete", _for_workers(callbacks.complete), longest_body=bodies.LONGEST_REPORT),
     Operation("POST", f"{_RUN}/fail", _for_workers(callbacks.fail), longest_body=bodies.LONGEST),

@@ -3,15 +3,12 @@
 Floor 8. Imports Starlette's requests and responses.
 """
 
-from attrs import frozen
-from starlette.requests import Request
 from starlette.responses import Response
 
-from research_fsm.async_runs import AsyncRuns
 from research_fsm.http import answers, bodies, problems
-from research_fsm.http.callers import Caller
+from research_fsm.http.asked import Asked
 
-__all__ = ["ACTION", "MOST", "AskedAboutCredits", "config", "preview"]
+__all__ = ["ACTION", "MOST", "config", "preview"]
 
 ACTION = "deep_research"
 """The one thing that costs credits here."""
@@ -20,22 +17,12 @@ MOST = 1_000_000
 """Runs that one preview is about, at most."""
 
 
-@frozen
-class AskedAboutCredits:
-    """A request of anybody who was recognised, with its body."""
-
-    runs: AsyncRuns
-    caller: Caller
-    request: Request
-    body: bytes
-
-
-async def config(asked: AskedAboutCredits) -> Response:
+async def config(asked: Asked) -> Response:
     """Return the price list."""
     return answers.ok({"actions": [{"action": ACTION, "costPerUnit": asked.runs.policy.cost}]})
 
 
-async def preview(asked: AskedAboutCredits) -> Response:
+async def preview(asked: Asked) -> Response:
     """Return what so many runs would cost, and whether the balance suffices."""
     members = await bodies.parsed(bodies.closed_object, asked.body, ("action", "count"))
     action, count = members["action"], members["count"]

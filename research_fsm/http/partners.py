@@ -5,45 +5,23 @@ Floor 8. Imports Starlette's requests and responses. No rule lives here. The con
 
 from http import HTTPStatus
 
-from attrs import frozen
-from starlette.requests import Request
 from starlette.responses import Response
 
-from research_fsm.async_runs import AsyncRuns
 from research_fsm.errors import InvalidInput
 from research_fsm.events import PersonKind
 from research_fsm.http import answers, bodies, people, problems
-from research_fsm.http.callers import Caller
+from research_fsm.http.asked import Asked
 from research_fsm.lifecycle import Status
 from research_fsm.outcomes import AlreadyRunning, Erased, Json, PersonNotFound, RolledBack, Submitted
 from research_fsm.profile import Profile
 from research_fsm.reads import PersonDetails, ReportDetails
 
-__all__ = ["AskedByPartner", "create", "delete", "get", "list_people"]
+__all__ = ["create", "delete", "get", "list_people"]
 
 _FIELDS = ("first_name", "last_name", "linkedin_url")
 
 
-@frozen
-class AskedByPartner:
-    """A request of a partner who was recognised, with its body."""
-
-    runs: AsyncRuns
-    caller: Caller
-    request: Request
-    body: bytes
-
-    @property
-    def person_id(self) -> str:
-        """The person of the path."""
-        return bodies.path_id(self.request, "person_id")
-
-    async def refused(self, refusal: problems.HttpRefusal) -> Response:
-        """Return the answer to a refusal."""
-        return (await problems.refused_by(self.runs, refusal)).response()
-
-
-async def create(asked: AskedByPartner) -> Response:
+async def create(asked: Asked) -> Response:
     """Research the person with this address, unless they are being researched or have been."""
     key = bodies.idempotency_key(asked.request)
     profile = _profile(await bodies.parsed(bodies.json_object, asked.body))
@@ -59,12 +37,12 @@ async def create(asked: AskedByPartner) -> Response:
             return await asked.refused(refusal)
 
 
-async def get(asked: AskedByPartner) -> Response:
+async def get(asked: Asked) -> Response:
     """Return a person with their status and their report, if there is one."""
     return await _shown(asked, asked.person_id, HTTPStatus.OK)
 
 
-async def list_people(asked: AskedByPartner) -> Response:
+async def list_people(asked: Asked) -> Response:
     """Return the partner's people, newest first, a page at a time."""
     limit, cursor = people.page_of(asked.request)
     page = await asked.runs.people(asked.caller.owner, limit=limit, cursor=cursor)
@@ -72,7 +50,7 @@ async def list_people(asked: AskedByPartner) -> Response:
     return answers.ok({"people": listed, "cursor": page.cursor})
 
 
-async def delete(asked: AskedByPartner) -> Response:
+async def delete(asked: Asked) -> Response:
     """Delete a person; the address may be submitted anew."""
     found = await _theirs(asked, asked.person_id)
     if isinstance(found, PersonNotFound):
@@ -84,7 +62,7 @@ async def delete(asked: AskedByPartner) -> Response:
             return await asked.refused(refusal)
 
 
-async def _shown(asked: AskedByPartner, person_id: str, status: HTTPStatus) -> Response:
+async def _shown(asked: Asked, person_id: str, status: HTTPStatus) -> Response:
     """Show a person as they are by now, with a report only if it is the last word about them."""
     found = await _theirs(asked, person_id)
     if isinstance(found, PersonNotFound):
@@ -104,7 +82,7 @@ async def _shown(asked: AskedByPartner, person_id: str, status: HTTPStatus) -> R
     return answers.ok(members, status)
 
 
-async def _theirs(asked: AskedByPartner, person_id: str) -> PersonDetails | PersonNotFound:
+async def _theirs(asked: Asked, person_id: str) -> PersonDetails | PersonNotFound:
     """Return a person of the partner's; whom the same owner added as a user is not found here."""
     found = await asked.runs.person(person_id, owner=asked.caller.owner)
     if isinstance(found, PersonDetails) and found.kind is not PersonKind.PARTNER:

@@ -6,14 +6,12 @@ Floor 8. Imports Starlette's requests and responses. No rule lives here.
 import re
 from http import HTTPStatus
 
-from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from research_fsm.async_runs import AsyncRuns
 from research_fsm.errors import InvalidInput
 from research_fsm.http import answers, bodies, problems
-from research_fsm.http.callers import Caller
+from research_fsm.http.asked import Asked
 from research_fsm.outcomes import (
     Created,
     Erased,
@@ -27,7 +25,7 @@ from research_fsm.outcomes import (
 from research_fsm.profile import Profile
 from research_fsm.reads import ReportDetails
 
-__all__ = ["AskedByUser", "create", "delete", "get", "list_people", "mark_stale", "page_of", "report", "run"]
+__all__ = ["create", "delete", "get", "list_people", "mark_stale", "page_of", "report", "run"]
 
 _LIMIT = re.compile(r"[0-9]{1,9}")
 _FIELDS = {
@@ -42,26 +40,7 @@ _FIELDS = {
 """The fields of a profile, and what a request calls them."""
 
 
-@frozen
-class AskedByUser:
-    """A request of a user who was recognised, with its body."""
-
-    runs: AsyncRuns
-    caller: Caller
-    request: Request
-    body: bytes
-
-    @property
-    def person_id(self) -> str:
-        """The person of the path."""
-        return bodies.path_id(self.request, "person_id")
-
-    async def refused(self, refusal: problems.HttpRefusal) -> Response:
-        """Return the answer to a refusal."""
-        return (await problems.refused_by(self.runs, refusal)).response()
-
-
-async def run(asked: AskedByUser) -> Response:
+async def run(asked: Asked) -> Response:
     """Start a run of a person who is idle or failed."""
     key = bodies.idempotency_key(asked.request)
     caller = asked.caller
@@ -74,7 +53,7 @@ async def run(asked: AskedByUser) -> Response:
             return await asked.refused(refusal)
 
 
-async def create(asked: AskedByUser) -> Response:
+async def create(asked: Asked) -> Response:
     """Add a person and start them, in one."""
     key = bodies.idempotency_key(asked.request)
     profile = _profile(await bodies.parsed(bodies.json_object, asked.body))
@@ -88,7 +67,7 @@ async def create(asked: AskedByUser) -> Response:
             return await asked.refused(refusal)
 
 
-async def get(asked: AskedByUser) -> Response:
+async def get(asked: Asked) -> Response:
     """Return a person, with what the polling rule needs to know."""
     found = await asked.runs.person(asked.person_id, owner=asked.caller.owner)
     if isinstance(found, PersonNotFound):
@@ -96,14 +75,14 @@ async def get(asked: AskedByUser) -> Response:
     return answers.ok({"person": answers.person(found) | {"failures_in_a_row": found.failures_in_a_row}})
 
 
-async def list_people(asked: AskedByUser) -> Response:
+async def list_people(asked: Asked) -> Response:
     """Return the caller's people, newest first, a page at a time."""
     limit, cursor = page_of(asked.request)
     page = await asked.runs.people(asked.caller.owner, limit=limit, cursor=cursor)
     return answers.ok({"people": [answers.person(one) for one in page.people], "cursor": page.cursor})
 
 
-async def report(asked: AskedByUser) -> Response:
+async def report(asked: Asked) -> Response:
     """Return a person's latest report, or null."""
     match await asked.runs.report(asked.person_id, owner=asked.caller.owner):
         case None:
@@ -114,7 +93,7 @@ async def report(asked: AskedByUser) -> Response:
             return await asked.refused(refusal)
 
 
-async def mark_stale(asked: AskedByUser) -> Response:
+async def mark_stale(asked: Asked) -> Response:
     """Make a complete person idle again, so that they can be run again."""
     match await asked.runs.mark_stale(asked.person_id, owner=asked.caller.owner, actor=asked.caller.actor):
         case MarkedStale():
@@ -123,7 +102,7 @@ async def mark_stale(asked: AskedByUser) -> Response:
             return await asked.refused(refusal)
 
 
-async def delete(asked: AskedByUser) -> Response:
+async def delete(asked: Asked) -> Response:
     """Delete a person; a run in flight is cancelled where the engine allows, spent credits are not refunded."""
     match await asked.runs.erase(asked.person_id, owner=asked.caller.owner, actor=asked.caller.actor):
         case Erased():
@@ -144,7 +123,7 @@ def page_of(request: Request) -> tuple[int, str | None]:
     return (100 if limit is None else int(limit)), cursor
 
 
-async def _created(asked: AskedByUser, person_id: str, *, settled: bool) -> Response:
+async def _created(asked: Asked, person_id: str, *, settled: bool) -> Response:
     """Show a new person as they are by now; a replay of the request shows them as they have become."""
     found = await asked.runs.person(person_id, owner=asked.caller.owner)
     if isinstance(found, PersonNotFound):
