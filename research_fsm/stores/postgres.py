@@ -20,6 +20,7 @@ from research_fsm.errors import CommitUnknown, InvalidInput, ResearchError, Stor
 from research_fsm.storage import Query, Rule
 from research_fsm.stores.batch import decide
 from research_fsm.stores.group_commit import GroupCommit, Take, Ticket, refuse
+from research_fsm.stores.postgres_address import Place
 from research_fsm.stores.postgres_batch import Batch, Unlocked
 from research_fsm.stores.postgres_commit import Commit, Server, became, server
 from research_fsm.stores.postgres_errors import RERUN, ServerSaid, WireLost, failure
@@ -44,6 +45,8 @@ _TAKEN_ATTEMPTS = 3
 """The same for a name that was taken: whoever took it can be seen at the next look."""
 
 _PAUSE_SECONDS = 0.02
+_SCHEMA = "research_fsm"
+_POOLED = "a pooler answers, which may give each transaction another connection; open the store with prepared=False"
 _CLOSED = "the store was closed; open another one"
 _OVER = "the snapshot is over; take another one"
 
@@ -54,12 +57,12 @@ class PostgresStore(PostgresReader):
     """A store in a schema of a database, made if there is none, migrated if it is an older one.
 
     Args:
-        address: As libpq has it: ``postgresql://user@host:5432/database``.
-        schema: The schema that holds the tables.
+        address: As libpq has it: ``postgresql://user@host:5432/database``, and ``?schema=`` and ``prepared=`` as below.
+        schema: The schema that holds the tables; None for the one that the address names, or else ``research_fsm``.
         clock: Returns the time in microseconds UTC; None for the server's clock. Tests inject one.
         wait: How long a write waits for other writers, and for a server that is restarted.
-        prepared: Whether statements are prepared on the server. Say False behind a pooler that gives each transaction
-            another connection, such as PgBouncer in transaction mode.
+        prepared: Whether statements are prepared on the server; None for what the address says, or else wherever no
+            pooler stands between: one such as PgBouncer may give each transaction another connection.
         create: Whether a store is made if there is none.
 
     Raises:
@@ -75,27 +78,30 @@ class PostgresStore(PostgresReader):
         self,
         address: str,
         *,
-        schema: str = "research_fsm",
+        schema: str | None = None,
         clock: Callable[[], int] | None = None,
         wait: timedelta = _WAIT,
-        prepared: bool = True,
+        prepared: bool | None = None,
         create: bool = True,
     ) -> None:
         if not timedelta(0) <= wait <= _LONGEST:
             raise InvalidInput("wait", f"{wait} is not between 0 and {_LONGEST.days} day")
-        self._address = Address.of(address)
+        place = Place.of(address)
+        self._address = Address.of(place.conninfo)
         self._where, self._wait = self._address.where, wait / timedelta(seconds=1)
-        dialect = Dialect(schema, prepared)
-        self._local = b"" if prepared else settings(self._wait, "SET LOCAL")
+        self._prepared = place.prepared if prepared is None else prepared
         self._create = create
-        self._unprepared = Dialect(schema, prepares=False)  # What is prepared on a host's connection is the host's.
+        # What is prepared on a host's connection is the host's.
+        named = next(name for name in (schema, place.schema, _SCHEMA) if name is not None)
+        self._dialect = self._unprepared = Dialect(named, prepares=False)
         self._known: bytes | None = None
         self._server: Server | None = None
         self._writer = Wire(self._address, self._greet, self._wait)
         self._callers = GroupCommit(self._commit, self._where, wait)
-        super().__init__(Source(Wire(self._address, self._greet, self._wait), self._local), dialect, clock)
         with self._writer.translated():
-            self._writer.get()
+            self._writer.get()  # Its first words find out how the others are said.
+        self._local = b"" if self._dialect.prepares else settings(self._wait, "SET LOCAL")
+        super().__init__(Source(Wire(self._address, self._greet, self._wait), self._local), self._dialect, clock)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._where!r}, schema={self._dialect.schema!r})"
@@ -269,6 +275,11 @@ class PostgresStore(PostgresReader):
 
     def _greet(self, wire: Wire) -> None:
         """Say the first words on a new connection."""
+        pooled = self._prepared is not False and wire.is_pooled()
+        if pooled and (self._prepared or self._dialect.prepares):
+            raise StoreUnavailable(self._where, _POOLED)
+        if self._known is None:
+            self._dialect = Dialect(self._dialect.schema, prepares=self._prepared is not False and not pooled)
         if self._dialect.prepares:
             wire.run(settings(self._wait, "SET"))
         if self._known is None:

@@ -24,7 +24,8 @@ RERUN = frozenset({"40001", "40P01", "23505"})
 _BUSY = frozenset({"55P03", "57014", "53200", "53300", "25P04"})
 _FULL = frozenset({"53100", "54000"})
 _READ_ONLY = frozenset({"25006", "42501"})
-_NOT_THERE = frozenset({"3D000", "3F000", "42P01", "42703", "42883", "26000"})
+_NOT_THERE = frozenset({"3D000", "3F000", "42P01", "42703", "42883"})
+_NOT_OURS = frozenset({"26000", "42P05"})
 _UNFIT = frozenset({"22021", "22P05", "22P02", "22003", "22001"})
 
 
@@ -68,6 +69,9 @@ def failure(error: ServerSaid | WireLost, where: str) -> ResearchError:
         return InvalidInput("value", f"PostgreSQL cannot hold it ({said}); texts without NUL, integers of 64 bits")
     if state in _NOT_THERE:
         return StoreUnavailable(where, f"{said}; the store's tables are not there: open the store anew")
+    if state in _NOT_OURS:
+        problem = "others use this connection, as behind a pooler: open the store with prepared=False"
+        return StoreUnavailable(where, f"{said}; {problem}")
     return _by_class(state)(where, said)
 
 

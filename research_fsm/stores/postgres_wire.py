@@ -161,6 +161,11 @@ class Wire:
         if pgconn.parameter_status(b"standard_conforming_strings") != b"on":
             raise StoreUnavailable(self.where, "set standard_conforming_strings to on, as it is by default")
 
+    def is_pooled(self) -> bool:
+        """Return whether somebody stands between: the process that works for us is not the one we connected to."""
+        process = self.get().backend_pid
+        return self.run(b"SELECT pg_backend_pid()")[0] != [(b"%d" % process,)]
+
     @property
     def in_transaction(self) -> bool:
         """Whether a transaction is open, as far as can be told without asking."""

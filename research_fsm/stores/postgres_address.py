@@ -1,0 +1,91 @@
+"""What the address of a PostgreSQL store says: to libpq, to this library, and to people, who never see its password.
+
+Floor 5. Imports the errors and no driver. It opens no connection.
+
+An address is a URL as libpq has it. Two words of ours may stand among libpq's own behind the question mark, so that one
+text names a store everywhere: ``schema=NAME`` and ``prepared=true`` or ``false``.
+"""
+
+import re
+from urllib.parse import unquote
+
+from attrs import frozen
+
+from research_fsm.errors import InvalidInput
+
+__all__ = ["Place", "is_url"]
+
+_SCHEMES = ("postgresql://", "postgres://")
+_HOST = r"(?:\[[^]/?@]*\]|[^]\[:/?@,]*)(?::[0-9]*)?"
+# As libpq reads it: a password ends at the first @, and it may hold a ? or a # but no /.
+_URL = re.compile(
+    rf"(?P<scheme>postgres(?:ql)?://)(?:(?P<user>[^:@/]*)(?::[^@/]*)?@)?(?P<hosts>{_HOST}(?:,{_HOST})*)"
+    r"(?P<database>/[^?@]*)?(?:\?(?P<query>.*))?",
+    re.DOTALL,
+)
+_WRITTEN = {"true": True, "false": False}
+
+
+def is_url(text: str) -> bool:
+    """Return whether a text is the address of a PostgreSQL database, and not the name of a file."""
+    return text.startswith(_SCHEMES)
+
+
+@frozen
+class Place:
+    """Where a store is.
+
+    Args:
+        conninfo: What libpq is told.
+        shown: What people are shown: no password, and none of libpq's options.
+        schema: The schema, if the address names one.
+        prepared: Whether statements are prepared on the server, if the address says so.
+    """
+
+    conninfo: str
+    shown: str
+    schema: str | None = None
+    prepared: bool | None = None
+
+    @classmethod
+    def of(cls, address: str) -> "Place":
+        """Read an address.
+
+        Raises:
+            InvalidInput: It is none. The message does not repeat it.
+        """
+        if not is_url(address):
+            return cls(address, "")  # host=… dbname=…, which are libpq's alone.
+        found = _URL.fullmatch(address)
+        if found is None:
+            problem = "must be postgresql://user:password@host:port/database; in a password, write % @ / as %25 %40 %2F"
+            raise InvalidInput("address", problem)
+        own, rest = _ours(found["query"])
+        before = address if found["query"] is None else address[: -len(found["query"]) - 1]
+        user = "" if found["user"] is None else f"{found['user']}@"
+        shown = f"{found['scheme']}{user}{found['hosts']}{found['database'] or ''}"
+        schema = own.get("schema")
+        return cls(
+            conninfo=f"{before}?{rest}" if rest else before,
+            shown=f"{shown}?schema={schema}" if schema is not None else shown,
+            schema=schema,
+            prepared=None if "prepared" not in own else _boolean(own["prepared"]),
+        )
+
+
+def _ours(query: str | None) -> tuple[dict[str, str], str]:
+    """Return the words of ours, and what is left for libpq."""
+    own, rest = dict[str, str](), list[str]()
+    for word in (query or "").split("&"):
+        name, _, value = word.partition("=")
+        if name in ("schema", "prepared"):
+            own[name] = unquote(value)
+        elif word:
+            rest.append(word)
+    return own, "&".join(rest)
+
+
+def _boolean(written: str) -> bool:
+    if written not in _WRITTEN:
+        raise InvalidInput("address", "says prepared=, but neither true nor false")
+    return _WRITTEN[written]

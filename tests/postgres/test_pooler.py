@@ -1,0 +1,65 @@
+"""The store behind a real PgBouncer in transaction mode, found out by itself."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+
+from research_fsm.errors import StoreUnavailable
+from research_fsm.stores.postgres import PostgresStore
+from research_fsm.testing.conformance import DurableConformance, ProcessConformance, StoreConformance
+from research_fsm.testing.postgres import PostgresServer
+from tests.postgres.pooler import PGBOUNCER, Pooler
+
+pytestmark = pytest.mark.skipif(
+    PGBOUNCER is None, reason="there is no PgBouncer on this machine: apt-get install pgbouncer"
+)
+
+
+@pytest.fixture(scope="module")
+def pooler(server: PostgresServer) -> Iterator[Pooler]:
+    """A pooler in front of the server of these tests."""
+    with Pooler(server) as running:
+        yield running
+
+
+class TestPostgresStoreBehindPgBouncer(StoreConformance, DurableConformance, ProcessConformance):
+    """The suite that any store has to pass, where each transaction may get another connection."""
+
+    @pytest.fixture(autouse=True)
+    def _place(self, pooler: Pooler, schema: str) -> None:
+        self.place = pooler.address("postgres"), schema
+
+    def make_store(self, clock: Callable[[], int]) -> PostgresStore:
+        """Open the test's schema, with nothing said about a pooler."""
+        address, schema = self.place
+        return PostgresStore(address, schema=schema, clock=clock)
+
+
+def test_a_pooler_is_found_out(server: PostgresServer, pooler: Pooler, schema: str) -> None:
+    """Through it nothing is prepared, past it everything is; and it is one store."""
+    with (
+        PostgresStore(pooler.address("postgres"), schema=schema) as pooled,
+        PostgresStore(server.address(), schema=schema) as direct,
+    ):
+        assert (pooled._dialect.prepares, direct._dialect.prepares) == (False, True)
+        assert pooled.secret == direct.secret
+
+
+def test_whoever_insists_on_prepared_statements_is_told(pooler: Pooler, schema: str) -> None:
+    """Another store's statements could stand on a connection that is shared: nothing is said on it."""
+    address = pooler.address("postgres")
+    with pytest.raises(StoreUnavailable, match=r"a pooler answers.*prepared=False"):
+        PostgresStore(address, schema=schema, prepared=True)
+    with pytest.raises(StoreUnavailable, match=r"a pooler answers.*prepared=False"):
+        PostgresStore(f"{address}?prepared=true", schema=schema)
+
+
+def test_settings_do_not_stay_on_a_connection_that_is_shared(pooler: Pooler, schema: str) -> None:
+    """What the store sets is gone with its transaction: the next one may be another program's."""
+    address, wait = pooler.address("postgres"), timedelta(seconds=7)
+    with PostgresStore(address, schema=schema, wait=wait) as store:
+        shown = store._writer.run(b"BEGIN;" + store._local + b"SHOW lock_timeout; ROLLBACK")
+        assert shown[-2] == [(b"7s",)]
+        for _ in range(8):  # Whichever of the pooler's connections.
+            assert store._writer.run(b"SHOW lock_timeout; SHOW enable_seqscan") == [[(b"0",)], [(b"on",)]]
