@@ -6,9 +6,9 @@ happens to the run's hold, so that a store, a rule and an audit cannot disagree 
 
 from collections.abc import Iterable, Mapping
 
-from attrs import evolve as changed
 from attrs import frozen
 
+from research_fsm.copying import copier
 from research_fsm.events import (
     AccountEvent,
     CreditsCharged,
@@ -47,6 +47,8 @@ class Account:
         return self.granted - self.revoked - self.charged + self.refunded - self.held
 
 
+_account_with = copier(Account)
+
 EMPTY = Account()
 """The account of an owner who was never granted anything."""
 
@@ -55,17 +57,17 @@ def evolve(account: Account, event: AccountEvent) -> Account:
     """Return the account after an event; total, and refuses nothing."""
     match event:
         case CreditsGranted(amount=amount):
-            return changed(account, granted=account.granted + amount)
+            return _account_with(account, granted=account.granted + amount)
         case CreditsRevoked(amount=amount):
-            return changed(account, revoked=account.revoked + amount)
+            return _account_with(account, revoked=account.revoked + amount)
         case CreditsHeld(amount=amount):
-            return changed(account, held=account.held + amount)
+            return _account_with(account, held=account.held + amount)
         case CreditsCharged(amount=amount):
-            return changed(account, held=account.held - amount, charged=account.charged + amount)
+            return _account_with(account, held=account.held - amount, charged=account.charged + amount)
         case CreditsReleased(amount=amount):
-            return changed(account, held=account.held - amount)
+            return _account_with(account, held=account.held - amount)
         case CreditsRefunded(amount=amount):  # The last case.
-            return changed(account, refunded=account.refunded + amount)
+            return _account_with(account, refunded=account.refunded + amount)
 
 
 def fold(account: Account, events: Iterable[AccountEvent]) -> Account:

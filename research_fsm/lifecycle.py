@@ -57,6 +57,8 @@ class Phase(StrEnum):
     FAILED = "failed"
     ERASED = "erased"
 
+    __hash__ = str.__hash__  # It equals a text, and an enum's own hash is slow; each event is looked up by it.
+
 
 class Status(StrEnum):
     """What the outside sees of a phase."""
@@ -86,6 +88,8 @@ class Trigger(StrEnum):
     MARK_STALE = "mark_stale"
     REFUSE_CALLBACK = "refuse_callback"
     ERASE = "erase"
+
+    __hash__ = str.__hash__  # As in Phase.
 
 
 RUNNING = (Phase.DISPATCHING, Phase.QUEUED, Phase.EXECUTING)

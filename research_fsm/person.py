@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
-from attrs import evolve as changed
 from attrs import frozen
 
 from research_fsm import lifecycle
+from research_fsm.copying import copier
 from research_fsm.events import (
     AttemptAnswered,
     AttemptArmed,
@@ -160,6 +160,10 @@ class Person:
         return run if run_id is None or run.run_id == run_id else None
 
 
+_run_with = copier(Run)
+_person_with = copier(Person)
+
+
 def nobody(person_id: str) -> Person:
     """Return the state before a person's first event."""
     return Person(person_id)
@@ -191,7 +195,7 @@ def evolve(person: Person, event: PersonEvent, at: int) -> Person:
         changes["phase"] = phase
         if lifecycle.status(phase) is not person.status:
             changes["since"] = at
-    return changed(person, **changes) if changes else person
+    return _person_with(person, **changes) if changes else person
 
 
 def fold(person: Person, events: Iterable[tuple[PersonEvent, int]]) -> Person:
@@ -239,7 +243,7 @@ def _changes(person: Person, event: PersonEvent, at: int) -> dict[str, Any]:
 def _run_after(run: Run, event: _RunEvent, at: int) -> Run:
     match event:
         case AttemptArmed(attempt=attempt, lease_until=lease_until):
-            return changed(
+            return _run_with(
                 run,
                 open_attempts=(*run.open_attempts, attempt),
                 last_attempt=max(run.last_attempt, attempt),
@@ -249,20 +253,20 @@ def _run_after(run: Run, event: _RunEvent, at: int) -> Run:
         case AttemptAnswered(result=AttemptResult.AMBIGUOUS):
             return run
         case AttemptAnswered(attempt=attempt):
-            return changed(run, open_attempts=tuple(number for number in run.open_attempts if number != attempt))
+            return _run_with(run, open_attempts=tuple(number for number in run.open_attempts if number != attempt))
         case RunDispatched(external_id=external_id, deadline=deadline):
-            return changed(run, dispatched_as=external_id, deadline=deadline, hold=_charged(run.hold))
+            return _run_with(run, dispatched_as=external_id, deadline=deadline, hold=_charged(run.hold))
         case RunClaimed(external_id=external_id, delivery=delivery, deadline=deadline):
             hold = _charged(run.hold)
-            return changed(run, claimed_by=external_id, delivery=delivery, deadline=deadline, hold=hold)
+            return _run_with(run, claimed_by=external_id, delivery=delivery, deadline=deadline, hold=hold)
         case RunCompleted(external_id=external_id):
-            return changed(run, claimed_by=external_id, deadline=None, hold=_charged(run.hold))
+            return _run_with(run, claimed_by=external_id, deadline=None, hold=_charged(run.hold))
         case RunFailed(hold=hold):
-            return changed(run, deadline=None, hold=_ended(run.hold, hold))
+            return _run_with(run, deadline=None, hold=_ended(run.hold, hold))
         case PersonErased(hold=hold):
-            return changed(run, deadline=None, hold=_ended(run.hold, hold))
+            return _run_with(run, deadline=None, hold=_ended(run.hold, hold))
         case RunRolledBack():  # The last case.
-            return changed(run, deadline=None, hold=Hold.RELEASED)
+            return _run_with(run, deadline=None, hold=Hold.RELEASED)
 
 
 def _charged(hold: Hold) -> Hold:
