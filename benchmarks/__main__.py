@@ -5,15 +5,18 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from attrs import asdict, evolve
 
+from benchmarks.audit_cases import audit
 from benchmarks.growth import growth
 from benchmarks.imports import imports
 from benchmarks.many_callers import one_caller, tasks, threads
+from benchmarks.on_postgres import postgres_callers, postgres_processes
 from benchmarks.over_http import over_http
-from benchmarks.peers import peers
+from benchmarks.peers import peers, postgres_peers
 from benchmarks.plot import drawn
 from benchmarks.processes import processes
 from benchmarks.rounds import Measured, Settings
@@ -45,8 +48,16 @@ CASES: dict[str, Case] = {
     "growth": growth,
     "imports": imports,
     "http": over_http,
+    "audit": audit,
     "peers": peers,
+    "postgres-callers": postgres_callers,
+    "postgres-processes": postgres_processes,
+    "postgres-peers": postgres_peers,
 }
+
+_POSTGRES = "postgres"
+
+_EXPLAINED = f"some of {', '.join(CASES)}; or postgres, or sqlite: all that need that database"
 
 _SLOW: dict[str, Case] = {
     "threads": lambda settings: [threads(settings, 8, 6.0, ", flushes 2 ms slower")],
@@ -73,11 +84,21 @@ def _printed(one: Measured) -> str:
     return "\n".join([*lines, *([f"  {one.remark}"] if one.remark else [])])
 
 
+def _named(word: str) -> tuple[str, ...]:
+    """Return the cases that a word stands for: one of them, or all on a database."""
+    on_postgres = tuple(name for name in CASES if name.startswith(_POSTGRES))
+    groups = {**{name: (name,) for name in CASES}, _POSTGRES: on_postgres, "sqlite": tuple({*CASES} - {*on_postgres})}
+    if word not in groups:
+        raise argparse.ArgumentTypeError(f"{word!r} is none of {', '.join(groups)}")
+    return groups[word]
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("--json", metavar="FILE", help="write JSON; - for standard output, instead of the table")
     parser.add_argument("--plot", metavar="FILE", type=Path, help="draw the ratios into an SVG file")
-    parser.add_argument("--only", nargs="+", choices=CASES, metavar="CASE", help=f"some of {', '.join(CASES)}")
+    parser.add_argument("cases", nargs="*", type=_named, metavar="CASE", help=_EXPLAINED)
+    parser.add_argument("--only", nargs="+", type=_named, metavar="CASE", default=[], help="the same")
     parser.add_argument("--quick", action="store_true", help="fewer rounds, for a first look")
     parser.add_argument("--rounds", type=int, default=7, help="counted rounds of each case")
     parser.add_argument("--operations", type=int, default=600, help="operations in a round")
@@ -100,7 +121,8 @@ def main() -> int:
         if options.quick:
             settings = Settings(folder, rounds=3, operations=150, events=10_000, charges=5_000, seconds=0.5)
         cases = _SLOW if options.flushes_are_slow else CASES
-        chosen = {name: case for name, case in cases.items() if options.only is None or name in options.only}
+        named = set(chain.from_iterable([*options.cases, *options.only]))
+        chosen = {name: case for name, case in cases.items() if not named or name in named}
         results = []
         for one in _measured(chosen, settings):
             results.append(one)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from benchmarks.people import EVENTS_OF_A_START, Starts
 from benchmarks.rounds import Measured, Settings, paired
+from research_fsm.stores.sqlite import SQLiteStore
 
 __all__ = ["growth"]
 
@@ -20,14 +21,14 @@ def growth(settings: Settings) -> list[Measured]:
     people, folder = (settings.rounds + 1) * settings.operations, Path(settings.folder)
     rows = []
     for events in _tenfold(_SHORTEST, settings.events):
-        long = Starts(folder / f"log-{events}.db", people, events)
-        short = Starts(folder / f"log-{events}-short.db", people, _SHORTEST)
+        long = Starts(SQLiteStore(folder / f"log-{events}.db"), people, events)
+        short = Starts(SQLiteStore(folder / f"log-{events}-short.db"), people, _SHORTEST)
         rows.append(
             _compared(f"a start behind {events:,} events", f"itself behind {_SHORTEST:,}", long, short, settings)
         )
     charges = settings.charges
-    many = Starts(folder / "charges.db", people, charges=charges)
-    few = Starts(folder / "charges-few.db", people, charges=_FEWEST)
+    many = Starts(SQLiteStore(folder / "charges.db"), people, charges=charges)
+    few = Starts(SQLiteStore(folder / "charges-few.db"), people, charges=_FEWEST)
     name = f"a start in an account with {charges:,} charges, behind {EVENTS_OF_A_START * charges:,} events"
     return [*rows, _compared(name, f"itself with {_FEWEST} charges at first", many, few, settings)]
 

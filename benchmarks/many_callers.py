@@ -11,8 +11,9 @@ from benchmarks.by_hand import ByHand
 from benchmarks.people import Starts
 from benchmarks.rounds import Measured, Settings, paired
 from research_fsm.async_runs import AsyncRuns
+from research_fsm.stores.sqlite import SQLiteStore
 
-__all__ = ["one_caller", "tasks", "threads"]
+__all__ = ["in_threads", "one_caller", "tasks", "threads"]
 
 _CREDITS = 10**9
 
@@ -47,8 +48,8 @@ def threads(settings: Settings, callers: int, target: float, flush: str = "") ->
         return paired(
             f"SQLite, {callers} threads{flush}",
             f"sqlite3 by hand, {callers} threads, one connection with a lock",
-            lambda operations: _in_threads(callers, operations, case.start_next),
-            lambda operations: _in_threads(callers, operations, locked),
+            lambda operations: in_threads(callers, operations, case.start_next),
+            lambda operations: in_threads(callers, operations, locked),
             settings,
             target=target,
         )
@@ -103,12 +104,14 @@ def tasks(settings: Settings, callers: int, target: float, flush: str = "") -> l
 def _both(settings: Settings, name: str, times_by_hand: int = 1) -> tuple[Starts, ByHand]:
     people = (settings.rounds + 1) * settings.operations
     folder = Path(settings.folder)
-    return Starts(folder / f"{name}-case.db", people), ByHand(
+    return Starts(SQLiteStore(folder / f"{name}-case.db"), people), ByHand(
         folder / f"{name}-by-hand.db", times_by_hand * people, _CREDITS
     )
 
 
-def _in_threads(callers: int, operations: int, act: Callable[[], None]) -> None:
+def in_threads(callers: int, operations: int, act: Callable[[], object]) -> None:
+    """Do so many operations in so many threads."""
+
     def work(count: int) -> None:
         for _ in range(count):
             act()

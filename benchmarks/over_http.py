@@ -20,6 +20,7 @@ from benchmarks.by_hand import ByHand
 from benchmarks.people import OWNER, Starts
 from benchmarks.rounds import Measured, Settings, paired
 from research_fsm.http import create_app
+from research_fsm.stores.sqlite import SQLiteStore
 
 __all__ = ["over_http"]
 
@@ -31,7 +32,7 @@ _TOKEN_OF = "SELECT owner, revoked_at FROM tokens WHERE digest = ?"  # noqa: S10
 def over_http(settings: Settings) -> list[Measured]:
     """Compare sixteen callers who post starts, each with its token."""
     people, folder = (settings.rounds + 1) * settings.operations, Path(settings.folder)
-    case = Starts(folder / "http.db", people)
+    case = Starts(SQLiteStore(folder / "http.db"), people)
     baseline = ByHand(folder / "http-by-hand.db", people, _CREDITS)
     secret = case.runs.tokens.create(OWNER).secret
     app, bare = create_app(case.runs), _bare(folder / "http-by-hand.db")

@@ -1,7 +1,7 @@
 """Stores full of people who can be started, made fast and yet by the library's own rules."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from itertools import cycle, islice
 from typing import Any
 from uuid import uuid4
 
@@ -9,9 +9,12 @@ from research_fsm import Policy, Profile, Runs, codec, transactions
 from research_fsm.commands import AddPerson, StartRun
 from research_fsm.events import PersonKind
 from research_fsm.stores.group_commit import Ticket
+from research_fsm.stores.postgres import PostgresStore
 from research_fsm.stores.sqlite import SQLiteStore
 
 __all__ = ["EVENTS_OF_A_START", "OWNER", "Starts", "fill"]
+
+Store = SQLiteStore | PostgresStore
 
 OWNER = "acme"
 
@@ -26,23 +29,29 @@ _PROFILE = codec.encode(Profile(first_name="Person", last_name="Somebody", compa
 
 
 class Starts:
-    """People of one account on a SQLite store, to be started one after the other.
+    """People on a store, to be started one after the other.
 
     Args:
-        path: A file that does not exist yet.
+        store: An empty one.
         people: How many people to prepare.
         events: How many events of somebody else there are to be before them, at least.
-        charges: How many charges the account is to have before them.
+        charges: How many charges the first account is to have before them.
+        accounts: Among how many accounts the people are spread; one is a hot one.
+        keyed: Whether each start has a request key, and leaves a receipt.
     """
 
-    def __init__(self, path: Path, people: int, events: int = 0, charges: int = 0) -> None:
-        self.store = SQLiteStore(path)
-        self.runs = Runs(self.store)
-        for owner in (OWNER, _ANOTHER):
+    def __init__(
+        self, store: Store, people: int, events: int = 0, charges: int = 0, *, accounts: int = 1, keyed: bool = False
+    ) -> None:
+        self.store = store
+        self.runs = Runs(store)
+        self._keyed = keyed
+        owners = [OWNER, *(f"{OWNER}-{number}" for number in range(1, accounts))]
+        for owner in (*owners, _ANOTHER):
             self.runs.grant(owner, _CREDITS)
-        fill(self.store, -(-events // EVENTS_OF_A_START), _ANOTHER)
-        fill(self.store, charges, OWNER)
-        self.people = _added(self.store, people)
+        fill(store, -(-events // EVENTS_OF_A_START), _ANOTHER)
+        fill(store, charges, OWNER)
+        self.people = _added(store, people, owners)
         self._next = iter(self.people)
 
     def next_person(self) -> str:
@@ -51,7 +60,8 @@ class Starts:
 
     def start_next(self) -> None:
         """Start the next person."""
-        self.runs.start(next(self._next)).accepted()
+        person_id = next(self._next)
+        self.runs.start(person_id, key=person_id if self._keyed else None).accepted()
 
     def start(self, operations: int) -> None:
         """Start so many people."""
@@ -63,7 +73,7 @@ class Starts:
         self.store.close()
 
 
-def fill(store: SQLiteStore, starts: int, owner: str) -> None:
+def fill(store: Store, starts: int, owner: str) -> None:
     """Let so many people be added and started, in large batches."""
     policy = Policy()
     for size in _sizes(starts):
@@ -75,11 +85,11 @@ def fill(store: SQLiteStore, starts: int, owner: str) -> None:
         _committed(store, tickets)
 
 
-def _added(store: SQLiteStore, people: int) -> list[str]:
-    """Add people who were not started, in large batches."""
-    policy, ids = Policy(), list[str]()
+def _added(store: Store, people: int, owners: Sequence[str]) -> list[str]:
+    """Add people who were not started, to each owner in turn, in large batches."""
+    policy, ids, turns = Policy(), list[str](), cycle(owners)
     for size in _sizes(people):
-        adding = [_adding(OWNER) for _ in range(size)]
+        adding = [_adding(owner) for owner in islice(turns, size)]
         _committed(store, [Ticket(*transactions.add(command, policy), 0.0) for command in adding])
         ids += [command.person_id for command in adding]
     return ids
@@ -95,7 +105,7 @@ def _sizes(count: int) -> Iterator[int]:
     yield from (min(_BATCH, count - begun) for begun in range(0, count, _BATCH))
 
 
-def _committed(store: SQLiteStore, tickets: Sequence[Ticket[Any]]) -> None:
+def _committed(store: Store, tickets: Sequence[Ticket[Any]]) -> None:
     store._commit(60.0, lambda: tickets)  # noqa: SLF001  # Larger batches than callers could make.
     for ticket in tickets:
         ticket.result()
