@@ -19,7 +19,7 @@ from research_fsm import codec, merkle, transactions
 from research_fsm.errors import LogUnreadable
 from research_fsm.storage import Query, Reader, RecordedEvent
 
-__all__ = ["FORMAT", "Document", "events", "export", "read"]
+__all__ = ["FORMAT", "Document", "documents", "events", "export", "read"]
 
 FORMAT = "research_fsm log 1"
 """What the first line says."""
@@ -61,7 +61,7 @@ def export(reader: Reader, *, with_documents: bool = False) -> Iterator[str]:
             yield _line(_event_out(recorded))
             tree.append(recorded.hash)
             if with_documents:
-                yield from map(_line, _documents_out(log, recorded))
+                yield from map(_document_out, documents(log, recorded))
     yield _line({"events": tree.size, "root": tree.root().hex()})
 
 
@@ -80,8 +80,16 @@ def _event_out(recorded: RecordedEvent) -> dict[str, Any]:
     raise LogUnreadable(f"the row {recorded.position}", spoilt)
 
 
-def _documents_out(log: Reader, recorded: RecordedEvent) -> Iterator[dict[str, Any]]:
-    """Yield the documents that an event names, and with the first one the salt."""
+def documents(log: Reader, recorded: RecordedEvent) -> Iterator[Document]:
+    """Yield the documents that an event names, and with the first one the salt, as far as they are still there.
+
+    Args:
+        log: Where they are.
+        recorded: The event.
+
+    Raises:
+        LogUnreadable: The event cannot be read.
+    """
     if not recorded.stream.startswith("person:"):
         return
     names = [name for name, _ in beside.documents_of(codec.decode_person_event(recorded))]
@@ -93,7 +101,11 @@ def _documents_out(log: Reader, recorded: RecordedEvent) -> Iterator[dict[str, A
     for name in names:
         body = found.get((recorded.stream, name))
         if body is not None:
-            yield {"stream": recorded.stream, "document": name, "body": base64.b64encode(body).decode()}
+            yield Document(recorded.stream, name, body)
+
+
+def _document_out(one: Document) -> str:
+    return _line({"stream": one.stream, "document": one.name, "body": base64.b64encode(one.body).decode()})
 
 
 # --- a file's lines ----------------------------------------------------------------------------------------------

@@ -1,21 +1,26 @@
-"""A copy of a SQLite store for plain SQL: views with readable columns, and what Datasette needs to show them.
+"""A copy of a store for plain SQL, in one SQLite file: views with readable columns, and what Datasette needs for them.
 
-Floor 6. Imports the driver, and `SQLiteStore.backup` through the store it is given. The store itself is only read. The
-copy is no store: the secret and the access tokens are left out, documents and whatever else is personal data as well
-unless they are asked for, and this library refuses to open it. The views read what the log says in its own words;
-they hold no rule.
+Floor 6, above `exported`. Imports the driver; any store is read through the contract of all of them, at one moment. The
+copy is no store: the secret, the access tokens and the receipts are never written to it, documents and whatever else is
+personal data only if they are asked for, and this library refuses to open it. The views read what the log says in its
+own words; they hold no rule.
 """
 
 # ruff: noqa: S608 - the statements are put together from the constants of this module.
 
 import json
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
 
-from research_fsm.errors import StoreUnavailable
+from attrs import astuple
+
+from research_fsm import exported
+from research_fsm.errors import InvalidInput, StoreUnavailable
+from research_fsm.storage import Reader
+from research_fsm.stores import sqlite_schema
 
 __all__ = ["VIEWS", "datasette", "write_copy"]
 
@@ -104,46 +109,70 @@ VIEWS = MappingProxyType(
 )
 """The views by name: what makes each, and what it shows."""
 
-# No page of the copy may hold what was left out, so that the file is written anew after the deletions.
-_LEFT_OUT = "DELETE FROM settings; DELETE FROM tokens; DELETE FROM receipts; DELETE FROM queue;"
-_PERSONAL = "DELETE FROM documents; DELETE FROM unique_keys WHERE personal;"
 
-
-class Copied(Protocol):
-    """A store that can be copied while others go on using it."""
-
-    def backup(self, path: str) -> None:
-        """Copy the store to a new file."""
-        ...
-
-
-def write_copy(store: Copied, path: str, *, with_documents: bool = False) -> None:
+def write_copy(reader: Reader, path: str, *, with_documents: bool = False) -> None:
     """Copy a store, as it is at one moment, to a new file for plain SQL.
 
     Args:
-        store: The store; others go on using it.
+        reader: The store; others go on using it.
         path: A file that does not exist yet.
         with_documents: Whether profiles and reports are in it. They are personal data: the copy must be deleted when a
             person is erased.
 
     Raises:
         InvalidInput: The file exists.
-        StoreError: The copy could not be made.
+        LogUnreadable: Documents were asked for, and an event that may name some cannot be read.
+        StoreError: The store could not be read, or the copy not made.
     """
-    store.backup(path)
+    _reserve(path)
     try:
-        with closing(sqlite3.connect(path, isolation_level=None)) as copy:
-            copy.execute("PRAGMA journal_mode = DELETE")
-            copy.execute("PRAGMA secure_delete = ON")
-            copy.executescript(_LEFT_OUT if with_documents else _LEFT_OUT + _PERSONAL)
+        with reader.snapshot() as log, closing(sqlite3.connect(path, isolation_level=None)) as copy:
+            sqlite_schema.migrate(copy, path)
+            copy.execute("BEGIN")
+            _fill(copy, log, with_documents=with_documents)
+            copy.execute("DELETE FROM settings")
             for statement, _ in VIEWS.values():
                 copy.execute(statement)
+            copy.execute("COMMIT")
             copy.execute("PRAGMA application_id = 0")
             copy.execute("PRAGMA user_version = 0")
-            copy.execute("VACUUM")
-    except sqlite3.Error as error:
-        Path(path).unlink(missing_ok=True)
-        raise StoreUnavailable(path, f"the copy could not be finished: {error}") from None
+    except BaseException as error:
+        for end in ("", "-journal"):
+            Path(path + end).unlink(missing_ok=True)
+        if isinstance(error, sqlite3.Error):
+            raise StoreUnavailable(path, f"the copy could not be finished: {error}") from None
+        raise
+
+
+def _reserve(path: str) -> None:
+    """Make the new file, for whoever makes it alone."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        raise InvalidInput("target", f"there is a file {path} already; name a new one") from None
+
+
+def _fill(copy: sqlite3.Connection, log: Reader, *, with_documents: bool) -> None:
+    """Write the rows of a log, as they are; whatever is wrong with one is to be seen in the copy."""
+    events = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    for recorded in log.events():
+        *columns, data, meta, hashed = astuple(recorded)
+        copy.execute(events, (*columns, _text(data), _text(meta), hashed))
+        for one in exported.documents(log, recorded) if with_documents else ():
+            copy.execute("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", astuple(one))
+    heads = "INSERT INTO heads VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    for head in log.heads():
+        stream, version, hashed, fold, state, *columns = astuple(head)
+        copy.execute(heads, (stream, version, hashed, fold, _text(state), *columns))
+    for key in log.keys():  # noqa: SIM118  # It is no mapping.
+        if with_documents or not key.personal:
+            copy.execute(
+                "INSERT INTO unique_keys VALUES (?, ?, ?, ?)", (key.key, key.stream, _text(key.value), key.personal)
+            )
+
+
+def _text(stored: object) -> object:
+    return stored.decode(errors="replace") if isinstance(stored, bytes) else stored
 
 
 def datasette(path: str) -> str:

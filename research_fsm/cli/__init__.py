@@ -59,6 +59,7 @@ _EXTRAS = {
     "anyio": "serve",
     "cryptography": "audit",
     "httpx2": "trigger",
+    "psycopg": "postgres",
     "rich": "cli",
     "stamina": "trigger",
     "starlette": "serve",

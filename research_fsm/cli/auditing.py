@@ -6,7 +6,7 @@ Floor 6. Decides nothing, and writes to no store but the new one of ``import-log
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -17,7 +17,7 @@ from research_fsm.cli import shapes
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.session import Session, common_options
 from research_fsm.errors import InvalidInput, StoreUnavailable
-from research_fsm.storage import Reader
+from research_fsm.storage import Reader, Store
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -223,34 +223,49 @@ def export(session: Session, file: str, with_documents: bool) -> Exit:  # noqa: 
 @common_options
 @click.pass_obj
 def import_log(session: Session, file: str) -> Exit:
-    """Make a new store from an exported FILE: the same events with the same hashes in the same order."""
-    from research_fsm import imported
-    from research_fsm.stores.sqlite import SQLiteStore
+    """Make a new store from an exported FILE: the same events with the same hashes in the same order.
 
-    if session.on_server:
-        raise InvalidInput("store", "import-log makes a file; name one with --store")
-    place = Path(session.store)
-    if place.exists():
-        raise StoreUnavailable(session.store, "there is a file here already; name a new one")
-    with Path(file).open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
-        stores = list[SQLiteStore]()
-        try:
-            done = imported.load(_counted(session, lines), lambda clock: _kept(stores, SQLiteStore(place, clock=clock)))
-        except BaseException:
-            for store in stores:
-                store.close()
-            for end in ("", "-wal", "-shm", "-lock"):
-                Path(f"{place}{end}").unlink(missing_ok=True)
-            raise
-        stores[0].close()
-    facts = {"store": session.store, "events": done.events, "root": done.root.hex()}
-    session.show(facts, lambda: f"{session.store} has {done.events} events; their root is {done.root.hex()}")
+    In a database the store is a schema, which must not exist yet: postgresql://user@host/database?schema=name.
+    """
+    from research_fsm import imported
+
+    with (
+        _new_store(session) as opened,
+        Path(file).open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines,
+    ):
+        done = imported.load(_counted(session, lines), opened)
+    facts = {"store": session.place, "events": done.events, "root": done.root.hex()}
+    session.show(facts, lambda: f"{session.place} has {done.events} events; their root is {done.root.hex()}")
     return Exit.DONE
 
 
-def _kept(stores: list[T], store: T) -> T:
-    stores.append(store)
-    return store
+@contextmanager
+def _new_store(session: Session) -> "Iterator[Callable[[Callable[[], int]], Store]]":
+    """Give what opens a store that does not exist yet, under a clock; nothing of it is left if that fails."""
+    with ExitStack() as stack:
+        if session.on_server:
+            from research_fsm.stores.postgres import PostgresStore
+            from research_fsm.stores.postgres_schema import new_schema
+
+            stack.enter_context(new_schema(session.store, session.wait.total_seconds()))
+            yield lambda clock: stack.enter_context(PostgresStore(session.store, clock=clock, wait=session.wait))
+        else:
+            from research_fsm.stores.sqlite import SQLiteStore
+
+            stack.enter_context(_new_file(session.store))
+            yield lambda clock: stack.enter_context(SQLiteStore(session.store, clock=clock))
+
+
+@contextmanager
+def _new_file(store: str) -> Iterator[None]:
+    if Path(store).exists():
+        raise StoreUnavailable(store, "there is a file here already; name a new one")
+    try:
+        yield
+    except BaseException:
+        for end in ("", "-wal", "-shm", "-lock"):
+            Path(f"{store}{end}").unlink(missing_ok=True)
+        raise
 
 
 def _counted(session: Session, items: Iterable[T]) -> Iterable[T]:

@@ -1,7 +1,8 @@
 """What the doctor looks at: this machine, the store's file, and whether anybody is overdue.
 
-Floor 6. Looks and changes nothing. Knows SQLite, because the file and its driver are what is examined. The file is
-examined before the store is opened: a store that is opened migrates its file and switches its journal mode.
+Floor 6. Looks and changes nothing. Knows SQLite, because the file and its driver are what is examined; a database is
+examined in `examination_server`. Either is examined before the store is opened: a store that is opened migrates its
+tables, and switches its file's journal mode.
 """
 
 import shutil
@@ -27,7 +28,7 @@ from research_fsm.runs import Runs
 if TYPE_CHECKING:
     from research_fsm.dispatchers.trigger_dev import TriggerDev
 
-__all__ = ["STORE", "Check", "ask", "examine"]
+__all__ = ["STORE", "Check", "Seen", "ask", "examine", "of_schema"]
 
 STORE = "store"
 """The check that says whether the store can be opened."""
@@ -51,6 +52,10 @@ class Check:
     words: str
 
 
+Seen = tuple[list[Check], int | None, int]
+"""What was seen of a store as it is, when its newest event was, and what its clock says."""
+
+
 def examine(session: Session, pipeline: str | None) -> list[Check]:
     """Look at everything.
 
@@ -58,12 +63,12 @@ def examine(session: Session, pipeline: str | None) -> list[Check]:
         session: Names the store.
         pipeline: A pipeline to import, as ``MODULE:FUNCTION``.
     """
-    checks = [*_machine(), _disk(Path(session.store))]
+    checks = [*_machine(), *(() if session.on_server else (_sqlite(), _disk(Path(session.store))))]
     try:
-        seen, latest = _file(session)
-        checks += [*seen, _clock(latest)]
+        seen, latest, now = _server(session) if session.on_server else _file(session)
+        checks += [*seen, _clock(latest, now)]
         if any(check.verdict == "problem" for check in seen):
-            checks.append(Check("recovery", "warning", "not looked at: opening the store may change the file"))
+            checks.append(Check("recovery", "warning", "not looked at: opening the store may change it"))
         else:
             with session.looking() as runs:
                 checks += _life(runs)
@@ -82,15 +87,17 @@ def ask(engine: "TriggerDev | None") -> list[Check]:
 def _machine() -> Iterator[Check]:
     yield Check("research-fsm", "ok", metadata.version("research-fsm"))
     yield Check("Python", "ok", sys.version.split()[0])
-    if sqlite3.sqlite_version_info >= _SOUND_SQLITE:
-        yield Check("SQLite", "ok", sqlite3.sqlite_version)
-    else:
-        sound = ".".join(map(str, _SOUND_SQLITE))
-        words = f"{sqlite3.sqlite_version} may have the WAL-reset bug, a rare corruption; {sound} has not: upgrade"
-        yield Check("SQLite", "warning", words)
     missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
     words = f"`serve` needs {' and '.join(missing)}: pip install 'research-fsm[serve]'"
     yield Check("serve", "warning", words) if missing else Check("serve", "ok", "starlette and uvicorn are installed")
+
+
+def _sqlite() -> Check:
+    if sqlite3.sqlite_version_info >= _SOUND_SQLITE:
+        return Check("SQLite", "ok", sqlite3.sqlite_version)
+    sound = ".".join(map(str, _SOUND_SQLITE))
+    words = f"{sqlite3.sqlite_version} may have the WAL-reset bug, a rare corruption; {sound} has not: upgrade"
+    return Check("SQLite", "warning", words)
 
 
 def _disk(store: Path) -> Check:
@@ -103,9 +110,16 @@ def _disk(store: Path) -> Check:
     return Check("disk", verdict, f"{free / 2**30:.1f} GiB are free in {folder}")
 
 
-def _file(session: Session) -> tuple[list[Check], int | None]:
-    """Look at the file as it is, through a connection that cannot write; also return when its newest event was."""
+def _server(session: Session) -> Seen:
+    from research_fsm.cli.examination_server import look
+
+    return look(session)
+
+
+def _file(session: Session) -> Seen:
+    """Look at the file as it is, through a connection that cannot write."""
     from research_fsm.stores import sqlite_file, sqlite_schema
+    from research_fsm.stores.memory import wall_clock
 
     session.check_there()
     path = str(Path(session.store).resolve())
@@ -118,22 +132,23 @@ def _file(session: Session) -> tuple[list[Check], int | None]:
             for pragma in ("user_version", "journal_mode", "quick_check(1)")
         )
         latest = connection.execute("SELECT max(at) FROM events").fetchone()[0]
-    known = sqlite_schema.SCHEMA_VERSION
-    migrates = f"{schema}; this version knows {known}, and the next command migrates it: copy the file first"
     switches = f"{mode}, not wal: somebody changed it; the next command switches it back"
     checks = [
         Check(STORE, "ok", f"{session.store} is a store"),
-        Check("schema", "ok", f"{schema}") if schema == known else Check("schema", "problem", migrates),
+        of_schema(schema, sqlite_schema.SCHEMA_VERSION),
         Check("journal mode", "ok", mode) if mode == "wal" else Check("journal mode", "problem", switches),
         Check("integrity", "ok" if damage == "ok" else "problem", f"quick_check says {damage}"),
     ]
-    return checks, latest
+    return checks, latest, wall_clock()
 
 
-def _clock(latest: int | None) -> Check:
-    from research_fsm.stores.memory import wall_clock
+def of_schema(found: int, known: int) -> Check:
+    """Say whether the tables are of this version."""
+    migrates = f"{found}; this version knows {known}, and the next command migrates it: make a copy first"
+    return Check("schema", "ok", f"{found}") if found == known else Check("schema", "problem", migrates)
 
-    now = wall_clock()
+
+def _clock(latest: int | None, now: int) -> Check:
     if now < _NOT_BEFORE:
         return Check("clock", "problem", f"it says {format_time(now)}: set it")
     if latest is not None and latest > now:

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 import attrs
 import click
@@ -23,12 +22,13 @@ from research_fsm.cli import exits
 from research_fsm.cli.exits import Answer, Exit
 from research_fsm.cli.settings import DURATION
 from research_fsm.commands import checked_uuid
-from research_fsm.errors import InvalidInput, ResearchError, StoreUnavailable
+from research_fsm.errors import ResearchError, StoreUnavailable
 from research_fsm.outcomes import Json, Refusal
 from research_fsm.policy import Policy
 from research_fsm.requests import Dispatcher
 from research_fsm.runs import Runs
 from research_fsm.storage import Store
+from research_fsm.stores.postgres_address import Place, is_url
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -86,41 +86,26 @@ class Session:
         with self._opened(create=False) as store:
             yield Runs(store)
 
-    @contextmanager
-    def looking_at_file(self) -> "Iterator[SQLiteStore]":
-        """Open a store that is there, for a command that works on files alone.
-
-        Raises:
-            InvalidInput: The store is on a server.
-            StoreUnavailable: It is not there.
-        """
-        self.check_there()
-        with self._file() as store:
-            yield store
-
     @property
     def on_server(self) -> bool:
         """Whether the store is in a PostgreSQL database, and not in a file."""
-        return self.store.startswith(("postgresql://", "postgres://"))
+        return is_url(self.store)
 
     @property
     def place(self) -> str:
-        """Where the store is, to be shown to people: without the password that an address may have."""
-        if not self.on_server:
-            return self.store
-        parts = urlsplit(self.store)
-        user, at, host = parts.netloc.rpartition("@")
-        return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}{at}{host}", query=""))
+        """Where the store is, to be shown to people: without the password that an address may have.
+
+        Raises:
+            InvalidInput: It is an address that cannot be read.
+        """
+        return Place.of(self.store).shown if self.on_server else self.store
 
     def check_there(self) -> None:
         """Check that there is a file, without opening it.
 
         Raises:
-            InvalidInput: The store is on a server.
             StoreUnavailable: There is none, or it is empty.
         """
-        if self.on_server:
-            raise InvalidInput("store", "this command works on a file; of a database, use PostgreSQL's own programs")
         place = Path(self.store)
         if not place.exists() or (place.is_file() and place.stat().st_size == 0):
             raise StoreUnavailable(
@@ -129,24 +114,19 @@ class Session:
 
     @contextmanager
     def _opened(self, *, create: bool = True) -> Iterator[Store]:
-        with self._database(create=create) if self.on_server else self._file() as store:
+        with self._database(create=create) if self.on_server else self.file() as store:
             yield store
 
-    @contextmanager
-    def _file(self) -> "Iterator[SQLiteStore]":
+    def file(self) -> "SQLiteStore":
+        """Open the store's file."""
         from research_fsm.stores.sqlite import SQLiteStore
 
-        with SQLiteStore(self.store, busy_timeout=self.wait) as store:
-            yield store
+        return SQLiteStore(self.store, busy_timeout=self.wait)
 
-    @contextmanager
-    def _database(self, *, create: bool) -> "Iterator[PostgresStore]":
-        try:
-            from research_fsm.stores.postgres import PostgresStore
-        except ModuleNotFoundError as error:
-            raise InvalidInput("store", "needs a driver: pip install 'research-fsm[postgres]'") from error
-        with PostgresStore(self.store, wait=self.wait, create=create) as store:
-            yield store
+    def _database(self, *, create: bool) -> "PostgresStore":
+        from research_fsm.stores.postgres import PostgresStore
+
+        return PostgresStore(self.store, wait=self.wait, create=create)
 
     # --- printing ---
 
@@ -281,7 +261,7 @@ def _common(envvar: str | None) -> Callable[[Callable[P, R]], Callable[P, R]]:
         expose_value=False,
         is_eager=True,
         callback=_set_store,
-        help="The store: a file, or postgresql://user@host/database.  [default: $RESEARCH_FSM_STORE, else research.db]",
+        help="A file, or postgresql://user@host/app?schema=name.  [default: $RESEARCH_FSM_STORE, else research.db]",
     )
     wait = click.option(
         "--wait",

@@ -46,7 +46,7 @@ def page(  # click's signature.
         text = pages.render(log, owner=owner, with_names=with_names, findings=findings, limit=limit, after=after)
     _write(Path(file), text, secret=with_names)
     found = None if findings is None else len(findings)
-    session.show({"page": file, "findings": found}, lambda: f"{file} shows {session.store}")
+    session.show({"page": file, "findings": found}, lambda: f"{file} shows {session.place}")
     return Exit.FINDINGS if found else Exit.DONE
 
 
@@ -63,8 +63,8 @@ def views(session: Session, file: str, with_documents: bool) -> Exit:  # noqa: F
     from research_fsm import views as copies
 
     about = f"{file}.datasette.yaml"
-    with session.looking_at_file() as store:
-        copies.write_copy(store, file, with_documents=with_documents)
+    with session.looking() as runs:
+        copies.write_copy(runs.store, file, with_documents=with_documents)
     Path(about).write_text(copies.datasette(file), encoding="utf-8")
     session.show({"views": file, "datasette": about}, lambda: f"{file} has the views {', '.join(copies.VIEWS)}")
     return Exit.DONE

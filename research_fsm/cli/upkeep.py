@@ -3,12 +3,15 @@
 Floor 6. Decides nothing.
 """
 
+import shlex
+
 import click
 
 from research_fsm.cli.engines import dispatcher_options, engine
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.session import Session, common_options
 from research_fsm.errors import InvalidInput
+from research_fsm.stores.postgres_address import Place
 
 __all__ = ["backup", "doctor"]
 
@@ -18,11 +21,23 @@ __all__ = ["backup", "doctor"]
 @common_options
 @click.pass_obj
 def backup(session: Session, file: str) -> Exit:
-    """Copy the store to the new FILE, as it is at one moment, while others go on using it."""
-    with session.looking_at_file() as store:
+    """Copy the store to the new FILE, as it is at one moment, while others go on using it.
+
+    A database is copied by PostgreSQL's own pg_dump: this says how.
+    """
+    if session.on_server:
+        raise InvalidInput("store", _dumped(Place.of(session.store), file))
+    session.check_there()
+    with session.file() as store:
         store.backup(file)
     session.show({"store": session.store, "backup": file}, lambda: f"{session.store} is copied to {file}")
     return Exit.DONE
+
+
+def _dumped(place: Place, file: str) -> str:
+    address = place.shown.partition("?")[0]
+    dump = shlex.join(["pg_dump", "--format=custom", f"--schema={place.schema}", f"--file={file}", address])
+    return f"a database is copied by PostgreSQL itself: {dump}; pg_restore brings it back, and the store goes on"
 
 
 @click.command()

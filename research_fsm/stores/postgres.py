@@ -45,7 +45,6 @@ _TAKEN_ATTEMPTS = 3
 """The same for a name that was taken: whoever took it can be seen at the next look."""
 
 _PAUSE_SECONDS = 0.02
-_SCHEMA = "research_fsm"
 _POOLED = "a pooler answers, which may give each transaction another connection; open the store with prepared=False"
 _CLOSED = "the store was closed; open another one"
 _OVER = "the snapshot is over; take another one"
@@ -58,7 +57,7 @@ class PostgresStore(PostgresReader):
 
     Args:
         address: As libpq has it: ``postgresql://user@host:5432/database``, and ``?schema=`` and ``prepared=`` as below.
-        schema: The schema that holds the tables; None for the one that the address names, or else ``research_fsm``.
+        schema: The schema that holds the tables; None for the one that the address says, or else ``research_fsm``.
         clock: Returns the time in microseconds UTC; None for the server's clock. Tests inject one.
         wait: How long a write waits for other writers, and for a server that is restarted.
         prepared: Whether statements are prepared on the server; None for what the address says, or else wherever no
@@ -92,8 +91,7 @@ class PostgresStore(PostgresReader):
         self._prepared = place.prepared if prepared is None else prepared
         self._create = create
         # What is prepared on a host's connection is the host's.
-        named = next(name for name in (schema, place.schema, _SCHEMA) if name is not None)
-        self._dialect = self._unprepared = Dialect(named, prepares=False)
+        self._dialect = self._unprepared = Dialect(place.schema if schema is None else schema, prepares=False)
         self._known: bytes | None = None
         self._server: Server | None = None
         self._writer = Wire(self._address, self._greet, self._wait)

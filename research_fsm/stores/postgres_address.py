@@ -13,7 +13,10 @@ from attrs import frozen
 
 from research_fsm.errors import InvalidInput
 
-__all__ = ["Place", "is_url"]
+__all__ = ["SCHEMA", "Place", "is_url"]
+
+SCHEMA = "research_fsm"
+"""The schema of a store whose address names none."""
 
 _SCHEMES = ("postgresql://", "postgres://")
 _HOST = r"(?:\[[^]/?@]*\]|[^]\[:/?@,]*)(?::[0-9]*)?"
@@ -38,13 +41,13 @@ class Place:
     Args:
         conninfo: What libpq is told.
         shown: What people are shown: no password, and none of libpq's options.
-        schema: The schema, if the address names one.
+        schema: The schema.
         prepared: Whether statements are prepared on the server, if the address says so.
     """
 
     conninfo: str
     shown: str
-    schema: str | None = None
+    schema: str = SCHEMA
     prepared: bool | None = None
 
     @classmethod
@@ -64,10 +67,10 @@ class Place:
         before = address if found["query"] is None else address[: -len(found["query"]) - 1]
         user = "" if found["user"] is None else f"{found['user']}@"
         shown = f"{found['scheme']}{user}{found['hosts']}{found['database'] or ''}"
-        schema = own.get("schema")
+        schema = own.get("schema", SCHEMA)
         return cls(
             conninfo=f"{before}?{rest}" if rest else before,
-            shown=f"{shown}?schema={schema}" if schema is not None else shown,
+            shown=shown if schema == SCHEMA else f"{shown}?schema={schema}",
             schema=schema,
             prepared=None if "prepared" not in own else _boolean(own["prepared"]),
         )

@@ -10,12 +10,17 @@ on their pages for it.
 # ruff: noqa: S608  # Statements are put together from the constants of this module, and a schema's name that was checked.
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import MappingProxyType
 
-from research_fsm.errors import StoreDamaged, StoreForeign, StoreTooNew, StoreUnavailable
+from research_fsm.errors import InvalidInput, StoreDamaged, StoreForeign, StoreTooNew, StoreUnavailable
+from research_fsm.stores.postgres_address import SCHEMA, Place
+from research_fsm.stores.postgres_errors import ServerSaid, WireLost, failure
 from research_fsm.stores.postgres_statements import Dialect
-from research_fsm.stores.postgres_wire import Wire
+from research_fsm.stores.postgres_wire import Address, Wire
 
-__all__ = ["SCHEMA_VERSION", "grants", "migrate", "read_settings"]
+__all__ = ["APPEND_ONLY", "RIGHTS", "SCHEMA_VERSION", "grants", "migrate", "new_schema", "read_settings"]
 
 _KEY = 'text COLLATE "C"'
 
@@ -103,6 +108,9 @@ CREATE INDEX tokens_by_digest ON {{s}}.tokens (digest);
 CREATE TABLE {{s}}.settings (name {_KEY} PRIMARY KEY, value bytea NOT NULL)
 """
 
+APPEND_ONLY = ("events_no_change", "events_no_truncate")
+"""The triggers that stop even the owner of the tables from changing the log."""
+
 _MIGRATIONS = (_TABLES,)
 
 SCHEMA_VERSION = len(_MIGRATIONS)
@@ -114,6 +122,8 @@ _FIND = """
 SELECT to_regclass('{s}.settings') IS NOT NULL,
     EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace('{s}'))
 """
+# IF NOT EXISTS asks for the right to make schemas even where there is one.
+_MAKE = "DO $$ BEGIN IF to_regnamespace('{s}') IS NULL THEN CREATE SCHEMA {s}; END IF; END $$"
 _SETTINGS = "SELECT name, encode(value, 'hex') FROM {s}.settings"
 
 
@@ -147,7 +157,7 @@ def migrate(wire: Wire, dialect: Dialect, *, create: bool) -> None:
         steps = [dialect.text(step) for step in _MIGRATIONS[done:]]
         if done == 0:
             secret = secrets.token_hex(_SECRET_BYTES)
-            steps.insert(0, f"CREATE SCHEMA IF NOT EXISTS {dialect.schema}")
+            steps.insert(0, dialect.text(_MAKE))
             steps.append(dialect.text(f"INSERT INTO {{s}}.settings VALUES ('secret', decode('{secret}', 'hex'))"))
         version = dialect.text(
             f"INSERT INTO {{s}}.settings VALUES ('schema', '{SCHEMA_VERSION}') "
@@ -189,15 +199,10 @@ def read_settings(wire: Wire, dialect: Dialect) -> bytes:
     return secret
 
 
-def grants(role: str, schema: str = "research_fsm") -> str:
-    """Return what a role must be granted to run a store, and cannot misuse: to append to the log, never to change it.
+_EXISTS = "42P06"
 
-    Args:
-        role: The role's name.
-        schema: The store's schema.
-    """
-    name = '"{}"'.format(role.replace('"', '""'))
-    tables = {
+RIGHTS = MappingProxyType(
+    {
         "events": "SELECT, INSERT",
         "heads": "SELECT, INSERT, UPDATE",
         "receipts": "SELECT, INSERT, UPDATE",
@@ -207,6 +212,56 @@ def grants(role: str, schema: str = "research_fsm") -> str:
         "tokens": "SELECT, INSERT, UPDATE",
         "settings": "SELECT",
     }
+)
+"""What a role needs, by table."""
+
+
+@contextmanager
+def new_schema(address: str, wait: float) -> Iterator[None]:
+    """Make the schema that an address names, for whoever wants it empty; it is dropped again if that fails.
+
+    Args:
+        address: The address of the store that is to be in it.
+        wait: How long to wait for others at most, in seconds.
+
+    Raises:
+        InvalidInput: There is a schema of that name already. It was not touched.
+        StoreError: It could not be made, or could not be dropped.
+    """
+    schema = Dialect(Place.of(address).schema).schema
+    try:
+        _say(address, f"CREATE SCHEMA {schema}", wait)
+    except ServerSaid as error:
+        raise InvalidInput("schema", f"there is a schema {schema} already; name a new one") from error
+    try:
+        yield
+    except BaseException:
+        _say(address, f"DROP SCHEMA {schema} CASCADE", wait)
+        raise
+
+
+def _say(address: str, statement: str, wait: float) -> None:
+    """Execute a statement on a connection of its own; what is let through is that a schema exists."""
+    place = Address.of(Place.of(address).conninfo)
+    wire = Wire(place, lambda _: None, wait)
+    try:
+        wire.run(f"BEGIN; SET LOCAL lock_timeout = {max(1, round(wait * 1000))}; {statement}; COMMIT".encode())
+    except (ServerSaid, WireLost) as error:
+        if isinstance(error, ServerSaid) and error.state == _EXISTS:
+            raise
+        raise failure(error, place.where) from error
+    finally:
+        wire.close("")
+
+
+def grants(role: str, schema: str = SCHEMA) -> str:
+    """Return what a role must be granted to run a store, and cannot misuse: to append to the log, never to change it.
+
+    Args:
+        role: The role's name.
+        schema: The store's schema.
+    """
+    name = '"{}"'.format(role.replace('"', '""'))
     lines = [f"GRANT USAGE ON SCHEMA {Dialect(schema).schema} TO {name};"]
-    lines += [f"GRANT {rights} ON {schema}.{table} TO {name};" for table, rights in tables.items()]
+    lines += [f"GRANT {rights} ON {schema}.{table} TO {name};" for table, rights in RIGHTS.items()]
     return "\n".join(lines)

@@ -35,8 +35,8 @@ def test_everything_is_looked_at(program: Program) -> None:
     assert list(checks) == [
         "research-fsm",
         "Python",
-        "SQLite",
         "serve",
+        "SQLite",
         "disk",
         "store",
         "schema",

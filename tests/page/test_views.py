@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -124,7 +125,7 @@ def test_datasette_is_told_of_every_view(copy: sqlite3.Connection, tmp_path: Pat
 
 
 def test_no_page_is_left_of_what_was_left_out(program: Program, tmp_path: Path) -> None:
-    """The file is written anew: it has no free pages in which something could be found."""
+    """It is never written: the file has no free pages in which something could be found, and is its maker's alone."""
     with program.runs() as runs:
         for number in range(40):
             runs.add("acme", Profile(first_name="Ada", last_name=str(number), company="x" * 500))
@@ -132,3 +133,4 @@ def test_no_page_is_left_of_what_was_left_out(program: Program, tmp_path: Path) 
     with closing(sqlite3.connect(tmp_path / "audit.db")) as connection:
         assert connection.execute("PRAGMA freelist_count").fetchone() == (0,)
     assert b"x" * 500 not in (tmp_path / "audit.db").read_bytes()
+    assert stat.S_IMODE((tmp_path / "audit.db").stat().st_mode) == 0o600

@@ -22,7 +22,7 @@ from research_fsm.testing.postgres import PostgresServer
             "postgresql://host/app?schema=a&password=secret&prepared=false",
             Place("postgresql://host/app?password=secret", "postgresql://host/app?schema=a", "a", prepared=False),
         ),
-        ("postgresql://host?prepared=true", Place("postgresql://host", "postgresql://host", None, prepared=True)),
+        ("postgresql://host?prepared=true", Place("postgresql://host", "postgresql://host", prepared=True)),
         ("host=db password=secret", Place("host=db password=secret", "")),
     ],
 )  # fmt: skip

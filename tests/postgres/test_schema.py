@@ -15,7 +15,7 @@ from research_fsm.outcomes import Claimed
 from research_fsm.profile import Profile
 from research_fsm.runs import Runs
 from research_fsm.stores.postgres import PostgresStore
-from research_fsm.stores.postgres_schema import grants
+from research_fsm.stores.postgres_schema import grants, new_schema
 from research_fsm.testing.postgres import PostgresServer
 from tests.postgres.examples import Plain, appending, plain, tell
 
@@ -89,6 +89,30 @@ def test_a_role_that_may_not_make_tables_is_told(server: PostgresServer, schema:
         with pytest.raises(StoreReadOnly, match="permission denied"):
             PostgresStore(server.address(user=name), schema=schema)
         assert tell(client, f"SELECT to_regnamespace('{schema}')") == [(None,)]
+
+
+def test_a_role_with_a_schema_of_its_own_needs_no_right_to_make_one(server: PostgresServer, schema: str) -> None:
+    """An administrator made it, empty; the role makes the tables, and another store where one is wanted is refused."""
+    with plain(server.address()) as client, role(client, f"role_{schema}") as name:
+        tell(client, f"CREATE SCHEMA {schema} AUTHORIZATION {name}")
+        with PostgresStore(server.address(user=name), schema=schema) as store:
+            assert store.transact(*appending("a", 1)) == 1
+        with pytest.raises(StoreReadOnly, match="permission denied"):
+            PostgresStore(server.address(user=name), schema=f"{schema}_2")
+
+
+def test_a_new_schema_is_new_or_refused(server: PostgresServer, schema: str) -> None:
+    """It is gone again if what it was made for fails, and one that was there is not touched."""
+    address = f"{server.address()}?schema={schema}"
+    with plain(server.address()) as client:
+        with pytest.raises(ZeroDivisionError), new_schema(address, wait=1), PostgresStore(address) as store:
+            store.transact(*appending("a", 1 // 0))
+        assert tell(client, f"SELECT to_regnamespace('{schema}')") == [(None,)]
+        with new_schema(address, wait=1), PostgresStore(address) as store:
+            store.transact(*appending("a", 1))
+        with pytest.raises(InvalidInput, match="already"), new_schema(address, wait=1):
+            raise AssertionError("it is not made twice")
+        assert tell(client, f"SELECT count(*) FROM {schema}.events") == [(1,)]
 
 
 def test_a_schema_of_another_program_is_not_touched(server: PostgresServer, schema: str) -> None:
