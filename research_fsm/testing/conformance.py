@@ -1,45 +1,110 @@
-"""What every store has to pass: subclass `StoreConformance` in a test file, say how the store is made, run pytest.
+"""What every store has to pass: a class to subclass, or a function to call.
 
-Floor 6. Needs pytest, from the extra ``research-fsm[testing]``. A store that survives its process subclasses
-`DurableConformance` too, and one that several processes may open at once `ProcessConformance`: a store is asked for
-what it claims, and no test is skipped.
+Floor 6. Imports no test framework. Under pytest or unittest a whole test file, of a store that lives in a folder, is ::
 
-A whole test file, of a store that lives in a folder::
-
-    class TestMyStore(StoreConformance, DurableConformance, ProcessConformance):
-        @pytest.fixture(autouse=True)
-        def _folder(self, tmp_path: Path) -> None:
-            self.path = tmp_path / "my.db"
-
+    class TestMyStore(StoreConformance, DurableConformance, ProcessConformance):  # For unittest: and TestCase.
         def make_store(self, clock: Callable[[], int]) -> MyStore:
-            return MyStore(self.path, clock=clock)
+            return MyStore(self.folder / "my.db", clock=clock)
+
+
+    class TestMyStoreAwaited(TestMyStore):
+        awaiting = True
+
+Anywhere else, `check_store` asks the same questions and reports the answers in words ::
+
+    check_store(lambda folder, clock: MyStore(folder / "my.db", clock=clock), durable=True)
+
+A store is asked for what it claims, and no question is skipped: `DurableConformance` is for one that survives its
+process, `ProcessConformance` for one that several processes may open at once.
 """
 
-import pytest
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
-pytest.register_assert_rewrite("research_fsm.testing.suites")  # So that a failure shows the values it compares.
+from research_fsm.storage import Store
+from research_fsm.testing.suites.awaiting import AwaitingSuite
+from research_fsm.testing.suites.crowds import CrowdsSuite
+from research_fsm.testing.suites.durable import DurableSuite, ProcessSuite
+from research_fsm.testing.suites.lives import LivesSuite
+from research_fsm.testing.suites.log import LogSuite
+from research_fsm.testing.suites.reads import ReadsSuite
+from research_fsm.testing.suites.report import Broken, BrokenPromises, Kept, ask
+from research_fsm.testing.suites.rows import RowsSuite
 
-from research_fsm.testing.suites.durable import DurableSuite, ProcessSuite  # noqa: E402  # After the line above.
-from research_fsm.testing.suites.job import JobSuite  # noqa: E402  # The same.
-from research_fsm.testing.suites.log import LogSuite  # noqa: E402  # The same.
-from research_fsm.testing.suites.reads import ReadsSuite  # noqa: E402  # The same.
-from research_fsm.testing.suites.rows import RowsSuite  # noqa: E402  # The same.
+__all__ = [
+    "Broken",
+    "BrokenPromises",
+    "DurableConformance",
+    "Kept",
+    "MakeStore",
+    "ProcessConformance",
+    "StoreConformance",
+    "check_store",
+]
 
-__all__ = ["DurableConformance", "ProcessConformance", "StoreConformance"]
+MakeStore = Callable[[Path, Callable[[], int]], Store]
+"""Opens a store that lives in a folder, if it lives anywhere, and tells the time by a clock in microseconds UTC."""
 
 
-class StoreConformance(LogSuite, RowsSuite, ReadsSuite, JobSuite):
-    """The promise of `research_fsm.storage.Store`, and the whole job on it.
+class StoreConformance(LogSuite, RowsSuite, ReadsSuite, LivesSuite, CrowdsSuite, AwaitingSuite):
+    """The promise of `research_fsm.storage.Store`, and whole lives on it.
 
     A subclass defines ``make_store(self, clock)``, which returns a store that is empty at the first call within a
     test and tells the time by the clock, in microseconds UTC. Called again within a test it returns another store,
-    of the same place if there is one.
+    of the same place if there is one: ``self.folder`` is one, and each test has its own.
     """
 
 
 class DurableConformance(DurableSuite):
-    """What is written survives; ``make_store`` opens the same place again within a test."""
+    """What is written survives; ``make_store`` opens the same place again within a test, also in another process."""
 
 
 class ProcessConformance(ProcessSuite):
     """Several processes open the same place; the test object is pickled and sent to them."""
+
+
+class _Given:
+    """Says how the store is made with what `check_store` was given."""
+
+    folder: Path
+
+    def __init__(self, make: MakeStore, *, awaiting: bool = False) -> None:
+        self.make = make
+        self.awaiting = awaiting
+
+    def make_store(self, clock: Callable[[], int]) -> Store:
+        """Open the store in this question's folder."""
+        return self.make(self.folder, clock)
+
+
+class _Store(_Given, StoreConformance):
+    """What every store promises."""
+
+
+class _Durable(_Given, DurableConformance):
+    """What a store promises that survives."""
+
+
+class _Processes(_Given, ProcessConformance):
+    """What a store promises that several processes may open."""
+
+
+def check_store(make_store: MakeStore, *, durable: bool = False, processes: bool = False) -> Kept:
+    """Ask a store for everything it promises: those who block, then those who await.
+
+    Args:
+        make_store: Opens the store in a folder that is empty at first; called again with the same folder, it opens
+            the same place again.
+        durable: Whether it survives its process; `make_store` then has to be picklable, a function of a module.
+        processes: Whether several processes may open it at once; the same.
+
+    Returns:
+        What was asked for.
+
+    Raises:
+        BrokenPromises: What it breaks, with what each promise means and what was found instead.
+    """
+    kinds = [_Store, *([_Durable] if durable else []), *([_Processes] if processes else [])]
+    suites = [partial(kind, make_store, awaiting=awaiting) for awaiting in (False, True) for kind in kinds]
+    return ask(getattr(make_store, "__name__", repr(make_store)), suites)

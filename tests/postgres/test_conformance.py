@@ -23,6 +23,12 @@ class TestPostgresStore(StoreConformance, DurableConformance, ProcessConformance
         return PostgresStore(address, schema=schema, clock=clock)
 
 
+class TestPostgresStoreAwaited(TestPostgresStore):
+    """The same for those who await."""
+
+    awaiting = True
+
+
 class TestPostgresStoreBehindAPooler(StoreConformance, DurableConformance, ProcessConformance):
     """The plainer path, on which nothing outlives its transaction that was said on a connection."""
 

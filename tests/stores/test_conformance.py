@@ -1,9 +1,6 @@
 """Every store that this library ships, held against the suite that any store has to pass."""
 
 from collections.abc import Callable
-from pathlib import Path
-
-import pytest
 
 from research_fsm.stores.memory import MemoryStore
 from research_fsm.stores.sqlite import SQLiteStore
@@ -18,13 +15,21 @@ class TestMemoryStore(StoreConformance):
         return MemoryStore(clock)
 
 
+class TestMemoryStoreAwaited(TestMemoryStore):
+    """The same for those who await."""
+
+    awaiting = True
+
+
 class TestSQLiteStore(StoreConformance, DurableConformance, ProcessConformance):
     """The embedded default: it survives, and several processes may open it."""
 
-    @pytest.fixture(autouse=True)
-    def _folder(self, tmp_path: Path) -> None:
-        self.path = tmp_path / "research.db"
-
     def make_store(self, clock: Callable[[], int]) -> SQLiteStore:
         """Open the test's file."""
-        return SQLiteStore(self.path, clock=clock)
+        return SQLiteStore(self.folder / "research.db", clock=clock)
+
+
+class TestSQLiteStoreAwaited(TestSQLiteStore):
+    """The same for those who await."""
+
+    awaiting = True

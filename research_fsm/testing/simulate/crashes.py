@@ -20,7 +20,7 @@ from research_fsm.testing.clock import ManualClock
 from research_fsm.testing.scripted import Reply, ScriptedDispatcher
 from research_fsm.testing.simulate.dice import Dice
 from research_fsm.testing.simulate.life import fingerprint, simulate
-from research_fsm.testing.simulate.wrapped import Wrapped
+from research_fsm.testing.wrapped import Wrapped
 
 __all__ = ["Expected", "Marked", "Point", "expected", "left_over", "writing"]
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from research_fsm.errors import CommitUnknown, StoreBusy
 from research_fsm.storage import Query, Rule, Store, View, Write
 from research_fsm.testing.simulate.words import Fate
-from research_fsm.testing.simulate.wrapped import Wrapped
+from research_fsm.testing.wrapped import Wrapped
 
 __all__ = ["Disk"]
 

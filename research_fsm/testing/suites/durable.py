@@ -3,30 +3,34 @@
 Floor 6. Part of `research_fsm.testing.conformance`: for stores that claim it, which the reference store does not.
 """
 
-# Assertions and example numbers are what a suite is made of.
-# ruff: noqa: S101
-
 import multiprocessing
+import os
 import threading
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from datetime import timedelta
 
-from research_fsm.outcomes import AlreadyRunning, Claimed, Queued
+from research_fsm.outcomes import AlreadyRunning, Claimed, Queued, QueueEmpty
 from research_fsm.runs import Runs
-from research_fsm.storage import Query, Receipt, Write
-from research_fsm.testing.clock import ManualClock
-from research_fsm.testing.suites.base import StoreSuite, contents, end_of, loaded, note, put, written
-from research_fsm.testing.suites.job import added, at_once, check_whole
+from research_fsm.storage import Query, Receipt, View, Write
+from research_fsm.testing.suites.base import StoreSuite, at_once, contents, end_of, loaded, note, put, written
+from research_fsm.testing.suites.expect import same, that, the
+from research_fsm.testing.suites.service import added, check_whole
 
 __all__ = ["DurableSuite", "ProcessSuite"]
 
 _PROCESSES = 3
 _PEOPLE = 12
+_COMMITS = 3
+_KILLED = 9
+_PATIENCE_SECONDS = 60
 
 
 class DurableSuite(StoreSuite):
-    """`make_store` opens the same place again when it is called again within a test."""
+    """`make_store` opens the same place again when it is called again within a test, also in another process.
+
+    The suite object is sent to that process: whatever a subclass keeps on itself has to be picklable.
+    """
 
     def test_a_store_that_is_opened_again_has_everything(self) -> None:
         """Events, heads, keys, receipts, documents, the queue, tokens, and the same secret."""
@@ -36,16 +40,14 @@ class DurableSuite(StoreSuite):
             runs.start(person_id, owner="acme", key="k").accepted()
             runs.tokens.create("acme")
             written(store, Write(answer=None, receipts=(Receipt("r", "a", "print", b"1"),)))
-            before, secret, profile = contents(store), store.secret, runs.person(person_id)
-            taken = runs.take()
-            assert isinstance(taken, Claimed)
+            before, secret = contents(store), store.secret
+            taken = the(Claimed, runs.take())
             after = contents(store)
-        assert before != after
+        that(before != after, "an entry that was taken is not to be seen in the queue")
         with self.opened() as (again, _):
-            assert contents(again) == after
-            assert again.secret == secret
-            assert loaded(again, Query(receipts=("r",))).receipts["r"].answer == b"1"
-            assert repr(Runs(again).person(person_id)) != repr(profile)
+            same(contents(again), after)
+            same(again.secret, secret)
+            same(loaded(again, Query(receipts=("r",))).receipts["r"].answer, b"1")
             Runs(again).complete(taken.run_id, 1, taken.external_id, "done").accepted()
             check_whole(again)
 
@@ -56,7 +58,7 @@ class DurableSuite(StoreSuite):
             last = list(store.events())[-1].position
         with self.opened() as (again, _):
             put(again, end_of("a", 2, note()))
-            assert [event.version for event in again.events(after=last)] == [3]
+            same([event.version for event in again.events(after=last)], [3])
 
     def test_two_openers_see_what_the_other_wrote(self) -> None:
         """At the next transaction and the next read, and neither overwrites the other."""
@@ -64,9 +66,9 @@ class DurableSuite(StoreSuite):
             put(one, end_of("a", 0, note(1)))
             put(other, end_of("a", 1, note(2)))
             put(one, end_of("a", 2, note(3)))
-            assert [event.version for event in other.events("a")] == [1, 2, 3]
-            assert contents(one) == contents(other)
-            assert one.secret == other.secret
+            same([event.version for event in other.events("a")], [1, 2, 3])
+            same(contents(one), contents(other))
+            same(one.secret, other.secret)
 
     def test_many_may_open_a_new_place_at_once(self) -> None:
         """Whoever comes first makes it, and all of them can write to it."""
@@ -77,7 +79,7 @@ class DurableSuite(StoreSuite):
 
         at_once(6, open_and_write)
         with self.opened() as (store, _):
-            assert [head.stream for head in store.heads()] == [f"s{number}" for number in range(6)]
+            same([head.stream for head in store.heads()], [f"s{number}" for number in range(6)])
 
     def test_of_many_openers_exactly_one_wins_a_start(self) -> None:
         """Invariant 1 between stores that share nothing but the place."""
@@ -88,28 +90,35 @@ class DurableSuite(StoreSuite):
                 with self.opened() as (mine, __):
                     return type(Runs(mine).start(person_id))
 
-            assert Counter(at_once(4, start)) == {Queued: 1, AlreadyRunning: 3}
+            same(Counter(at_once(4, start)), {Queued: 1, AlreadyRunning: 3})
             check_whole(store)
 
     def test_a_lease_is_kept_between_openers(self) -> None:
         """An entry that one opener took is not free for another, until its lease is over."""
-        clock = ManualClock()
-        one, other = Runs(self.make_store(clock)), Runs(self.make_store(clock))
-        try:
+        with self.opened() as (store, clock), self.opened(clock) as (another, _):
+            one, other = Runs(store), Runs(another)
             one.start(added(one)).accepted()
-            assert isinstance(one.take(), Claimed)
-            assert not isinstance(other.take(), Claimed)
+            the(Claimed, one.take())
+            the(QueueEmpty, other.take())
             clock.advance(one.policy.worker_lease - timedelta(microseconds=1))
-            assert not isinstance(other.take(), Claimed)
+            the(QueueEmpty, other.take())
             clock.advance(timedelta(microseconds=1))
-            assert isinstance(other.take(), Claimed)
-        finally:
-            one.store.close()
-            other.store.close()
+            the(Claimed, other.take())
+
+    def test_a_process_that_dies_leaves_every_commit_and_nothing_half_done(self) -> None:
+        """It is killed while a rule decides: what it was told is there, the rest is not, and its lock is free."""
+        died = multiprocessing.get_context("spawn").Process(target=_write_and_die, args=(self,))
+        died.start()
+        died.join(_PATIENCE_SECONDS)
+        same(died.exitcode, _KILLED)
+        with self.opened() as (store, _):
+            same([event.version for event in store.events("a")], list(range(1, _COMMITS + 1)))
+            same([head.stream for head in store.heads()], ["a"])
+            put(store, end_of("a", _COMMITS, note()), end_of("b", 0, note()))
 
 
 class ProcessSuite(StoreSuite):
-    """The suite object is sent to other processes: whatever a subclass keeps on itself has to be picklable."""
+    """Several processes open the same place at once. The suite object is sent to them, as in `DurableSuite`."""
 
     def test_of_many_processes_exactly_one_wins_each_start(self) -> None:
         """Invariant 1 between processes: every person is started once, and charged once."""
@@ -122,8 +131,8 @@ class ProcessSuite(StoreSuite):
                 jobs = [pool.submit(_start_all, self, people) for _ in range(_PROCESSES)]
                 answers = [job.result() for job in jobs]
             for one in zip(*answers, strict=True):
-                assert Counter(one) == {"Queued": 1, "AlreadyRunning": _PROCESSES - 1}
-            assert runs.balance("acme").charged == _PEOPLE
+                same(Counter(one), {"Queued": 1, "AlreadyRunning": _PROCESSES - 1})
+            same(runs.balance("acme").charged, _PEOPLE)
             check_whole(store)
 
 
@@ -140,3 +149,15 @@ def _start_all(suite: StoreSuite, people: list[str]) -> list[str]:
     with suite.opened() as (store, _):
         _barriers[0].wait()
         return [type(Runs(store).start(person_id)).__name__ for person_id in people]
+
+
+def _write_and_die(suite: StoreSuite) -> None:
+    """Commit some, then lose everything that is not on disk, in the middle of a transaction."""
+
+    def rule(_: View, __: int) -> Write[None]:
+        os._exit(_KILLED)
+
+    with suite.opened() as (store, _):
+        for version in range(_COMMITS):
+            put(store, end_of("a", version, note()))
+        store.transact(Query(streams=("a",)), rule)

@@ -3,21 +3,18 @@
 Floor 6. Part of `research_fsm.testing.conformance`.
 """
 
-# Assertions and example numbers are what a suite is made of.
-# ruff: noqa: S101, PLR2004
+# Example numbers are what a suite is made of.
 
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 
-import pytest
-
 from research_fsm.errors import StoreClosed
 from research_fsm.storage import Head, Query, QueueEntry, Store, Token, UniqueKey, View, Write
-from research_fsm.testing.suites.base import StoreSuite, contents, end_of, loaded, note, put, written
+from research_fsm.testing.suites.base import StoreSuite, at_once, contents, end_of, loaded, note, put, written
+from research_fsm.testing.suites.expect import raises, same, that
 
 __all__ = ["ReadsSuite"]
 
@@ -46,16 +43,16 @@ class ReadsSuite(StoreSuite):
         with self.opened() as (store, _):
             asked = Query(streams=("a",), keys=("k",), receipts=("r",), documents=("d",), entry="e")
             for view in (store.read(asked), loaded(store, asked), loaded(store, Query(next_entry=True))):
-                assert (view.heads, view.keys, view.receipts, view.documents) == ({}, {}, {}, {})
-                assert view.entry is None
+                same((view.heads, view.keys, view.receipts, view.documents), ({}, {}, {}, {}))
+                same(view.entry, None)
 
     def test_the_head_that_a_head_links_to_comes_along(self) -> None:
         """One step, and only if it exists."""
         with self.opened() as (store, _):
             put(store, end_of("c", 0, note()), end_of("b", 0, note(), link="c"), end_of("a", 0, note(), link="b"))
             put(store, end_of("lonely", 0, note(), link="absent"))
-            assert set(loaded(store, Query(streams=("a",))).heads) == {"a", "b"}
-            assert set(store.read(Query(streams=("lonely",))).heads) == {"lonely"}
+            same(set(loaded(store, Query(streams=("a",))).heads), {"a", "b"})
+            same(set(store.read(Query(streams=("lonely",))).heads), {"lonely"})
 
     def test_a_query_may_name_very_many(self) -> None:
         """A page of a thousand people is one query, whatever a database's limit of parameters."""
@@ -64,17 +61,17 @@ class ReadsSuite(StoreSuite):
             put(store, *(end_of(stream, 0, note()) for stream in streams))
             written(store, Write(answer=None, documents={(stream, "d"): stream.encode() for stream in streams}))
             view = store.read(Query(streams=streams, documents=("d", "e"), keys=streams, receipts=streams))
-            assert len(view.heads) == len(view.documents) == 2_500
+            same((len(view.heads), len(view.documents)), (2_500, 2_500))
 
     def test_heads_are_found_when_they_are_due(self) -> None:
         """By tag, due at the time or before, most overdue first and then by name; the rest is not."""
         with self.opened() as (store, _):
             rows = [("d", "x", 3), ("c", "x", 1), ("b", "y", 1), ("a", "x", 1), ("e", "x", None), ("f", "z", 1)]
             put(store, *(end_of(stream, 0, note(), tag=tag, due=due) for stream, tag, due in rows))
-            assert _names(store.due(("x", "y"), 3, after=None, limit=9)) == ["a", "b", "c", "d"]
-            assert _names(store.due(("x",), 2, after=None, limit=9)) == ["a", "c"]
-            assert _names(store.due(("x", "y"), 0, after=None, limit=9)) == []
-            assert _names(store.due((), 9, after=None, limit=9)) == []
+            same(_names(store.due(("x", "y"), 3, after=None, limit=9)), ["a", "b", "c", "d"])
+            same(_names(store.due(("x",), 2, after=None, limit=9)), ["a", "c"])
+            same(_names(store.due(("x", "y"), 0, after=None, limit=9)), [])
+            same(_names(store.due((), 9, after=None, limit=9)), [])
 
     def test_what_is_due_is_paged_with_a_cursor(self) -> None:
         """The next page begins behind the last (due, stream), also within one moment."""
@@ -90,7 +87,7 @@ class ReadsSuite(StoreSuite):
             while page := store.due(("x",), 9, after=after, limit=2):
                 pages.append(_names(page))
                 after = (page[-1].due or 0, page[-1].stream)
-            assert pages == [["a", "b"], ["c", "d"]]
+            same(pages, [["a", "b"], ["c", "d"]])
 
     def test_linked_heads_are_paged_newest_first(self) -> None:
         """By the position of their first event: what is written to them later changes no page."""
@@ -100,10 +97,10 @@ class ReadsSuite(StoreSuite):
             put(store, end_of("q", 0, note(), link="yours"))
             put(store, end_of("p1", 1, note(), link="mine"))
             first = store.linked("mine", limit=2)
-            assert _names(first) == ["p3", "p2"]
-            assert _names(store.linked("mine", before=first[-1].first, limit=2)) == ["p1"]
-            assert store.linked("mine", before=store.linked("mine")[-1].first) == []
-            assert store.linked("nobody") == []
+            same(_names(first), ["p3", "p2"])
+            same(_names(store.linked("mine", before=first[-1].first, limit=2)), ["p1"])
+            same(store.linked("mine", before=store.linked("mine")[-1].first), [])
+            same(store.linked("nobody"), [])
 
     def test_heads_and_keys_come_in_the_order_of_their_names(self) -> None:
         """By code point, as every store sorts them."""
@@ -111,8 +108,8 @@ class ReadsSuite(StoreSuite):
             names = ["a", "B", "é", "Z", "aa", "研"]
             put(store, *(end_of(name, 0, note()) for name in names))
             written(store, Write(answer=None, keys=tuple(UniqueKey(name, "a") for name in names)))
-            assert _names(store.heads()) == sorted(names)
-            assert [key.key for key in store.keys()] == sorted(names)  # noqa: SIM118  # A store is no dictionary.
+            same(_names(store.heads()), sorted(names))
+            same([key.key for key in store.keys()], sorted(names))  # noqa: SIM118  # A store is no dictionary.
 
     def test_a_rule_reads_the_history_within_its_transaction(self) -> None:
         """As it is before the write; a stream that does not exist has none."""
@@ -123,8 +120,8 @@ class ReadsSuite(StoreSuite):
 
         with self.opened() as (store, _):
             put(store, end_of("a", 0, note(), note()))
-            assert store.transact(Query(streams=("a",)), rule) == (2, 0)
-            assert store.transact(Query(streams=("a",)), rule) == (3, 0)
+            same(store.transact(Query(streams=("a",)), rule), (2, 0))
+            same(store.transact(Query(streams=("a",)), rule), (3, 0))
 
     def test_time_is_the_injected_clock_s(self) -> None:
         """The rule, the events, the queue and `now` agree, to the microsecond."""
@@ -133,7 +130,7 @@ class ReadsSuite(StoreSuite):
             put(store, end_of("a", 0, note()))
             seen = store.transact(Query(), lambda _, now: Write(answer=now))
             (event,) = store.events()
-            assert seen == event.at == store.now() == clock.now
+            same((seen, event.at, store.now()), (clock.now, clock.now, clock.now))
 
     def test_a_snapshot_stays_at_its_point_in_time(self) -> None:
         """Whatever is written meanwhile: the log, heads, keys, documents, the queue and tokens."""
@@ -142,15 +139,15 @@ class ReadsSuite(StoreSuite):
             asked = Query(streams=("a",), documents=("d",), keys=("k0", "k1"))
             before, documents = contents(store), dict(store.read(asked).documents)
             with store.snapshot() as frozen:
-                assert contents(frozen) == before
+                same(contents(frozen), before)
                 _everything(store, 1)
-                assert contents(frozen) == before
-                assert dict(frozen.read(asked).documents) == documents
-                assert set(frozen.read(asked).keys) == {"k0"}
-                assert _names(frozen.due(("plain",), 9, after=None, limit=9)) == []
-                assert len(frozen.linked("mine")) == 1
-                assert frozen.token("d1") is None
-            assert contents(store) != before
+                same(contents(frozen), before)
+                same(dict(frozen.read(asked).documents), documents)
+                same(set(frozen.read(asked).keys), {"k0"})
+                same(_names(frozen.due(("plain",), 9, after=None, limit=9)), [])
+                same(len(frozen.linked("mine")), 1)
+                same(frozen.token("d1"), None)
+            that(contents(store) != before, "what was written beside a snapshot is not to be seen after it")
 
     def test_a_snapshot_is_a_reader_like_any_other(self) -> None:
         """It can be asked for a snapshot itself, and tells the time."""
@@ -158,61 +155,58 @@ class ReadsSuite(StoreSuite):
             _everything(store, 0)
             with store.snapshot() as outer, outer.snapshot() as inner:
                 _everything(store, 1)
-                assert contents(inner) == contents(outer)
-                assert inner.now() == clock.now
+                same(contents(inner), contents(outer))
+                same(inner.now(), clock.now)
 
     def test_a_reader_never_sees_half_a_write(self) -> None:
         """Two streams that are always written together have the same version in every read."""
         with self.opened() as (store, _):
             done = threading.Event()
 
-            def write() -> None:
-                for expected in range(60):
-                    put(store, end_of("a", expected, note()), end_of("b", expected, note()))
-                done.set()
-
-            with ThreadPoolExecutor(1) as pool:
-                writing = pool.submit(write)
-                while not (done.is_set() or writing.done()):
+            def write_or_read(number: int) -> None:
+                if number == 0:
+                    try:
+                        for expected in range(60):
+                            put(store, end_of("a", expected, note()), end_of("b", expected, note()))
+                    finally:
+                        done.set()
+                while not done.is_set():
                     heads = store.read(Query(streams=("a", "b"))).heads
-                    assert len({head.version for head in heads.values()}) <= 1
-                    assert len(heads) in (0, 2)
-                writing.result()
+                    that(len({head.version for head in heads.values()}) <= 1, f"half of a write is seen: {heads}")
+                    that(len(heads) in (0, 2), f"half of a write is seen: {heads}")
+
+            at_once(2, write_or_read)
 
     def test_many_read_beside_many_who_write(self) -> None:
         """Whatever a reader enumerates, writers do not disturb it, and what it saw once it sees again."""
         there, writers, writes, readers, reads = 500, 3, 100, 3, 20
 
-        def write(store: Store, begin: threading.Barrier, writer: int) -> None:
-            begin.wait()
+        def write(store: Store, writer: int) -> None:
             for number in range(writes):
                 written(store, _row_of_each_kind(f"{writer}-{number}"))
 
-        def read(store: Store, begin: threading.Barrier) -> None:
-            begin.wait()
+        def read(store: Store) -> None:
             seen = [0] * 7
             for _ in range(reads):
                 before, seen = seen, _counts(store)
-                assert all(now >= then for then, now in zip(before, seen, strict=True))
+                that(
+                    all(now >= then for then, now in zip(before, seen, strict=True)), f"{before} were seen, then {seen}"
+                )
 
-        with self.opened() as (store, _), _switching_often(), ThreadPoolExecutor(writers + readers) as pool:
+        with self.opened() as (store, _), _switching_often():
             written(store, _row_of_each_kind(*(f"there-{number}" for number in range(there))))
-            begin = threading.Barrier(writers + readers)
-            working = [pool.submit(write, store, begin, writer) for writer in range(writers)]
-            working += [pool.submit(read, store, begin) for _ in range(readers)]
-            for each in working:
-                each.result()
-            assert _counts(store) == [there + writers * writes] * 7
+            at_once(writers + readers, lambda number: write(store, number) if number < writers else read(store))
+            same(_counts(store), [there + writers * writes] * 7)
 
-    @pytest.mark.parametrize("use", _USES.values(), ids=_USES.keys())
-    def test_a_closed_store_says_so(self, use: Callable[[Store], object]) -> None:
+    def test_a_closed_store_says_so(self) -> None:
         """Every use of it raises `StoreClosed`; closing it again is fine."""
-        with self.opened() as (store, _):
-            _everything(store, 0)
-            store.close()
-            store.close()
-            with pytest.raises(StoreClosed):
-                use(store)
+        for name, use in _USES.items():
+            with self.opened() as (store, _):
+                put(store, end_of(name, 0, note()))
+                store.close()
+                store.close()
+                with raises(StoreClosed):
+                    use(store)
 
 
 def _names(heads: Iterable[Head]) -> list[str]:
@@ -248,7 +242,7 @@ def _row_of_each_kind(*names: str) -> Write[None]:
 
 def _counts(store: Store) -> list[int]:
     """Return how many there are of each kind, by everything that enumerates."""
-    assert store.token("nobody's") is None
+    same(store.token("nobody's"), None)
     return [
         len(list(store.events())),
         len(list(store.heads())),

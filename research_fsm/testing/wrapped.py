@@ -1,6 +1,6 @@
 """A store inside another one, which only passes on what it is asked: what a store with something to say begins with.
 
-Floor 6. A part of `simulate`.
+Floor 6.
 """
 
 from collections.abc import Iterator
