@@ -39,7 +39,7 @@ def test_ci_runs_the_second_command() -> None:
     assert "\nuv run pytest\n" in (ROOT / ".ci" / "run").read_text()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_somewhere(page: Path) -> None:
     """A relative link names a file that is there."""
     links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())
@@ -47,7 +47,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_that_is_only_shown_exists(page: Path) -> None:
     """A console block is not run, so at least its commands are the program's."""
     shown = "\n".join(re.findall(r"```console\n(.*?)```", page.read_text(), flags=re.DOTALL))

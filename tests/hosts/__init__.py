@@ -1,0 +1,1 @@
+"""Hosts of all kinds, built from the documentation alone."""
