@@ -35,8 +35,7 @@ def backup(session: Session, file: str) -> Exit:
 
 
 def _dumped(place: Place, file: str) -> str:
-    address = place.shown.partition("?")[0]
-    dump = shlex.join(["pg_dump", "--format=custom", f"--schema={place.schema}", f"--file={file}", address])
+    dump = shlex.join(["pg_dump", "--format=custom", f"--schema={place.schema}", f"--file={file}", place.bare])
     return f"a database is copied by PostgreSQL itself: {dump}; pg_restore brings it back, and the store goes on"
 
 

@@ -32,12 +32,12 @@ class _Fallen:
 
     Args:
         answered: The people whose callers had been told 200.
-        in_file: Those of them whose run is in the file.
+        in_store: Those of them whose run is in the store.
         hit: The people whose run was at work, with its deliveries until then.
     """
 
     answered: list[Guest]
-    in_file: list[Guest]
+    in_store: list[Guest]
     hit: dict[Guest, int]
 
 
@@ -59,7 +59,7 @@ def crash(stage: Stage, server: Server, running: Guest, guests: Sequence[Guest])
     screen.table(_COLUMNS, _rows(stage, everybody))
     screen.say("")
     stage.check("killed_at_work", _WORKERS, len(fallen.hit))
-    stage.check("nothing_was_lost", _names(fallen.answered), _names(fallen.in_file))
+    stage.check("nothing_was_lost", _names(fallen.answered), _names(fallen.in_store))
     screen.say("\nThey are started again, and every caller asks again with the same Idempotency-Key:\n")
     for number in range(1, _WORKERS + 1):
         stage.work(f"worker-{number}-again", seconds=_QUICK_SECONDS)
@@ -89,13 +89,13 @@ def _killed(stage: Stage, server: Server, workers: Sequence[Child], everybody: S
     )
     _ask_and_kill(server, workers, late, told)
     answered = [guest for guest in guests if told.get(guest) == _OK]
-    in_file = [guest for guest in guests if _count(stage, guest, "RunStarted")]
+    in_store = [guest for guest in guests if _count(stage, guest, "RunStarted")]
     stage.screen.say(
         f"{len(answered)} callers had been answered, {len(guests) - len(answered)} never were; "
-        f"{len(in_file)} of their runs are in the file."
+        f"{len(in_store)} of their runs are in the store."
     )
     hit = {guest: _count(stage, guest, "RunClaimed") for guest in everybody if _at_work(stage, guest)}
-    return _Fallen(answered, [guest for guest in in_file if guest in answered], hit)
+    return _Fallen(answered, [guest for guest in in_store if guest in answered], hit)
 
 
 def _ask_and_kill(server: Server, workers: Sequence[Child], late: Sequence[Guest], told: dict[Guest, int]) -> None:
@@ -139,8 +139,8 @@ def _check_what_became_of_them(
     once = {"RunStarted": 1, "CreditsHeld": 1, "CreditsCharged": 1}
     odd = {}
     for guest in everybody:
-        names = [name for name, _ in recount.events_of(stage.path, guest.person_id)]
-        names += recount.credits_of(stage.path, guest.person_id)
+        names = [name for name, _ in recount.events_of(stage.plain, guest.person_id)]
+        names += recount.credits_of(stage.plain, guest.person_id)
         seen = {name: names.count(name) for name in once}
         if seen != once or "CreditsReleased" in names or "CreditsRefunded" in names:
             odd[guest.name] = seen
@@ -148,7 +148,7 @@ def _check_what_became_of_them(
 
 
 def _rows(stage: Stage, everybody: Sequence[Guest]) -> list[tuple[object, ...]]:
-    leases, now = recount.leases(stage.path), stage.runs.store.now()
+    leases, now = recount.leases(stage.plain), stage.runs.store.now()
     return [(guest.name, *_state(stage, guest), _lease(leases.get(guest.person_id), now)) for guest in everybody]
 
 
@@ -166,12 +166,12 @@ def _lease(until_micros: int | None, now: int) -> str:
 
 
 def _at_work(stage: Stage, guest: Guest) -> bool:
-    names = [name for name, _ in recount.events_of(stage.path, guest.person_id)]
+    names = [name for name, _ in recount.events_of(stage.plain, guest.person_id)]
     return names[-1] == "RunClaimed"
 
 
 def _count(stage: Stage, guest: Guest, name: str) -> int:
-    return [found for found, _ in recount.events_of(stage.path, guest.person_id)].count(name)
+    return [found for found, _ in recount.events_of(stage.plain, guest.person_id)].count(name)
 
 
 def _names(guests: Iterable[Guest]) -> list[str]:

@@ -37,7 +37,7 @@ def explain(stage: Stage, guest: Guest) -> None:
 
 def _counted(stage: Stage) -> dict[str, int]:
     """Count with plain SQL over the bare events."""
-    tally = recount.tally(stage.path)
+    tally = recount.tally(stage.plain)
     return {
         "people added": tally.events.get("PersonAdded", 0),
         "runs started": tally.events.get("RunStarted", 0),

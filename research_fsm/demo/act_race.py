@@ -1,6 +1,6 @@
 """Act 1: 64 callers in 4 processes fire at one person.
 
-Floor 6. Starts the server and the clients, counts the answers, and asks the file itself what happened.
+Floor 6. Starts the server and the clients, counts the answers, and asks the store itself what happened.
 """
 
 import json
@@ -62,8 +62,8 @@ def race(stage: Stage, guest: Guest) -> Server:
     stage.check("one_winner", 1, won)
     stage.check("told_why", {"409 already_running": _PROCESSES * _CALLERS - 1}, dict(counts))
     stage.check("one_credit", before - 1, stage.available)
-    started = [name for name, _ in recount.events_of(stage.path, guest.person_id)].count("RunStarted")
-    stage.check("one_run_in_the_file", 1, started)
+    started = [name for name, _ in recount.events_of(stage.plain, guest.person_id)].count("RunStarted")
+    stage.check("one_run_in_the_log", 1, started)
     return server
 
 

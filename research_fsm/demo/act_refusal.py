@@ -67,9 +67,9 @@ def refuse(stage: Stage, guest: Guest) -> None:
         {"available": before.available, "held meanwhile": 1, "held": before.held},
         {"available": after.available, "held meanwhile": held, "held": after.held},
     )
-    names = [name for name, _ in recount.events_of(stage.path, guest.person_id)]
+    names = [name for name, _ in recount.events_of(stage.plain, guest.person_id)]
     stage.check(
         "nothing_was_deleted",
         [*_PERSON, *_CREDITS],
-        [*names, *recount.credits_of(stage.path, guest.person_id)],
+        [*names, *recount.credits_of(stage.plain, guest.person_id)],
     )

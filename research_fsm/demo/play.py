@@ -6,24 +6,23 @@ Floor 6. Opens the store, starts nothing by itself, and leaves no process runnin
 import os
 import shlex
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from attrs import frozen
 
-from research_fsm.demo import recount
 from research_fsm.demo.act_crash import crash
 from research_fsm.demo.act_log import explain
 from research_fsm.demo.act_race import race
 from research_fsm.demo.act_refusal import refuse
+from research_fsm.demo.place import Place
 from research_fsm.demo.processes import DemoFailed, Processes
 from research_fsm.demo.promises import Checks
+from research_fsm.demo.recount import Plain
 from research_fsm.demo.screen import Screen
 from research_fsm.demo.stage import OWNER, Guest, Stage
 from research_fsm.errors import ResearchError
 from research_fsm.runs import Runs
-from research_fsm.stores.sqlite import SQLiteStore
 
 __all__ = ["Ending", "play"]
 
@@ -36,14 +35,14 @@ class Ending:
     """How a demonstration went.
 
     Args:
-        path: The store's file.
+        place: Where the store is.
         folder: Where the logs of the children are.
         checks: What became of every promise.
         seconds: How long it took.
         failure: Why it could not go on, if it could not.
     """
 
-    path: Path
+    place: Place
     folder: Path
     checks: Checks
     seconds: float
@@ -59,7 +58,7 @@ class Ending:
         return {
             "held": self.held,
             "seconds": round(self.seconds, 1),
-            "store": str(self.path),
+            "store": self.place.shown,
             "failure": self.failure,
             "checks": [
                 {
@@ -75,31 +74,36 @@ class Ending:
         }
 
 
-def play(screen: Screen, path: Path, folder: Path) -> Ending:
+def play(screen: Screen, place: Place, folder: Path) -> Ending:
     """Play the whole demonstration.
 
     Args:
         screen: Where it is shown.
-        path: The store's file; there is none yet.
+        place: Where the store goes; there is none yet.
         folder: Where the logs of the children go.
 
     Returns:
         How it went. A promise that did not hold is no exception.
+
+    Raises:
+        InvalidInput: There is something in that place.
+        StoreError: The store could not be made.
     """
     began, checks, failure = time.monotonic(), Checks(), None
     screen.title("research-fsm: never queued twice, never charged twice, never stuck, always explainable")
-    screen.say(f"The store is {path}; the logs of its server and workers are in {folder}", "dim")
-    try:
-        with closing(SQLiteStore(str(path))) as store, Processes(folder) as processes:
-            stage = Stage.build(screen, checks, processes, Runs(store), path)
-            _acts(stage)
-            processes.end(seconds=_GRACE_SECONDS)
-            checks.equal("nothing_left_running", [], processes.left)
-            wanted = stage.guests[0]
-    except (DemoFailed, ResearchError) as error:
-        failure = str(error)
-    ending = Ending(path, folder, checks, time.monotonic() - began, failure)
-    _end(screen, ending, None if failure else wanted)
+    screen.say(f"The store is {place.shown}; the logs of its server and workers are in {folder}", "dim")
+    with place.opened() as (store, plain):
+        try:
+            with Processes(folder) as processes:
+                stage = Stage.build(screen, checks, processes, Runs(store), place, plain)
+                _acts(stage)
+                processes.end(seconds=_GRACE_SECONDS)
+                checks.equal("nothing_left_running", [], processes.left)
+                wanted = stage.guests[0]
+        except (DemoFailed, ResearchError) as error:
+            failure = str(error)
+        ending = Ending(place, folder, checks, time.monotonic() - began, failure)
+        _end(screen, ending, plain, None if failure else wanted)
     return ending
 
 
@@ -111,7 +115,7 @@ def _acts(stage: Stage) -> None:
     explain(stage, wanted)
 
 
-def _end(screen: Screen, ending: Ending, wanted: Guest | None) -> None:
+def _end(screen: Screen, ending: Ending, plain: Plain, wanted: Guest | None) -> None:
     """Show every promise, and what to look at next."""
     screen.act("What was promised")
     screen.verdict(ending.checks)
@@ -123,20 +127,19 @@ def _end(screen: Screen, ending: Ending, wanted: Guest | None) -> None:
     style = "bold green" if ending.held else "bold red"
     screen.say(f"{held} of {total} promises held, in {ending.seconds:.1f} seconds.", style)
     if wanted is not None:
-        _next_steps(screen, ending, wanted)
+        _next_steps(screen, ending, plain, wanted)
 
 
-def _next_steps(screen: Screen, ending: Ending, wanted: Guest) -> None:
+def _next_steps(screen: Screen, ending: Ending, plain: Plain, wanted: Guest) -> None:
     prefix = "uv run " if "UV" in os.environ else ""
-    file, folder = shlex.quote(str(ending.path)), shlex.quote(str(ending.folder))
+    place, store = ending.place, shlex.quote(ending.place.shown)
     screen.say("\nLook for yourself:")
-    screen.command(f"{prefix}research-fsm history {wanted.person_id} --store {file}", f"the history of {wanted.name}")
-    screen.command(f"{prefix}research-fsm list {OWNER} --store {file}", "everybody")
-    screen.command(f"{prefix}research-fsm verify --store {file}", "every law, once more")
-    screen.command(f'{prefix}sqlite-utils query {file} "{recount.TALLY}" --table', "the recount, by plain SQL")
-    screen.command(f"uvx datasette {file}", "the whole log, in a browser")
+    screen.command(f"{prefix}research-fsm history {wanted.person_id} --store {store}", f"the history of {wanted.name}")
+    screen.command(f"{prefix}research-fsm list {OWNER} --store {store}", "everybody")
+    screen.command(f"{prefix}research-fsm verify --store {store}", "every law, once more")
+    screen.command(f"{prefix}research-fsm page --html demo.html --store {store}", "the whole store, in a browser")
+    screen.command(f"{prefix}{place.query(plain.tally)}", "the recount, by plain SQL")
     if (_CHECKOUT / "docs").is_dir():
         screen.command(f"{prefix}pytest", "the proof: every interleaving, every crash, every store")
         screen.command(str(_CHECKOUT / "docs" / "explanation" / "protocol.md"), "why it holds")
-    mine = "" if ending.path.parent == ending.folder else f" {file}"
-    screen.command(f"rm -r {folder}{mine}", "when you have seen enough")
+    screen.command(place.removal(ending.folder), "when you have seen enough")

@@ -7,7 +7,6 @@ over HTTP. Only ids, and never a secret, stand in an argument that other users o
 import re
 import sys
 from http.client import HTTPConnection
-from pathlib import Path
 from typing import Any
 
 from attrs import frozen
@@ -15,8 +14,10 @@ from attrs import frozen
 from research_fsm.demo.caller import call
 from research_fsm.demo.people import shipped
 from research_fsm.demo.pipeline import SECONDS
+from research_fsm.demo.place import Place
 from research_fsm.demo.processes import Child, DemoFailed, Processes, until
 from research_fsm.demo.promises import Checks
+from research_fsm.demo.recount import Plain
 from research_fsm.demo.screen import Screen
 from research_fsm.outcomes import PersonNotFound
 from research_fsm.profile import Profile
@@ -84,7 +85,8 @@ class Stage:
         checks: What became of the promises.
         processes: The children.
         runs: The store, opened in this process as an embedder would.
-        path: The store's file.
+        place: Where the store is.
+        plain: Somebody to ask it with plain SQL.
         token: An access token of the owner.
         guests: The dozen people.
     """
@@ -93,16 +95,19 @@ class Stage:
     checks: Checks
     processes: Processes
     runs: Runs
-    path: Path
+    place: Place
+    plain: Plain
     token: str
     guests: tuple[Guest, ...]
 
     @classmethod
-    def build(cls, screen: Screen, checks: Checks, processes: Processes, runs: Runs, path: Path) -> "Stage":
+    def build(
+        cls, screen: Screen, checks: Checks, processes: Processes, runs: Runs, place: Place, plain: Plain
+    ) -> "Stage":
         """Fill a fresh store: the dozen people, the credits, an access token."""
         runs.grant(OWNER, GRANTED, grant_id="welcome", actor="demo")
         people = [Guest(runs.add(OWNER, one, actor="demo").accepted().person_id, one) for one in shipped()]
-        return cls(screen, checks, processes, runs, path, runs.tokens.create(OWNER).secret, tuple(people))
+        return cls(screen, checks, processes, runs, place, plain, runs.tokens.create(OWNER).secret, tuple(people))
 
     @property
     def available(self) -> int:
@@ -130,7 +135,7 @@ class Stage:
             DemoFailed: It did not come up; the message has what it wrote.
         """
         command = ("serve", "--port", "0", *_LEASES)
-        child = self.processes.start(name, self._program(*command))
+        child = self.processes.start(name, self._program(*command), env=self.place.environment)
         found = until(f"{name} should listen", lambda: _URL.search(child.output()), seconds=_START_SECONDS, child=child)
         server = Server(child, int(found[1]), self.token)
         until(
@@ -149,11 +154,11 @@ class Stage:
             seconds: How long its research takes.
         """
         command = ("work", "--pipeline", _PIPELINE, *_LEASES)
-        return self.processes.start(name, self._program(*command), env={SECONDS: str(seconds)})
+        env = {**self.place.environment, SECONDS: str(seconds)}
+        return self.processes.start(name, self._program(*command), env=env)
 
     def _program(self, *arguments: str) -> tuple[str, ...]:
-        name, *rest = arguments
-        return (sys.executable, "-m", "research_fsm", name, "--store", str(self.path), *rest)
+        return (sys.executable, "-m", "research_fsm", *arguments, *self.place.words)
 
 
 def start_path(guest: Guest) -> str:

@@ -9,7 +9,7 @@ text names a store everywhere: ``schema=NAME`` and ``prepared=true`` or ``false`
 import re
 from urllib.parse import unquote
 
-from attrs import frozen
+from attrs import field, frozen
 
 from research_fsm.errors import InvalidInput
 
@@ -26,6 +26,7 @@ _URL = re.compile(
     r"(?P<database>/[^?@]*)?(?:\?(?P<query>.*))?",
     re.DOTALL,
 )
+_SECRET = re.compile(r"[^=]*(?:password|secret|scram|options|%)[^=]*=", re.IGNORECASE)  # An escaped name may be any.
 _WRITTEN = {"true": True, "false": False}
 
 
@@ -40,13 +41,13 @@ class Place:
 
     Args:
         conninfo: What libpq is told.
-        shown: What people are shown: no password, and none of libpq's options.
+        bare: The same without what is secret.
         schema: The schema.
         prepared: Whether statements are prepared on the server, if the address says so.
     """
 
-    conninfo: str
-    shown: str
+    conninfo: str = field(repr=False)
+    bare: str
     schema: str = SCHEMA
     prepared: bool | None = None
 
@@ -63,21 +64,39 @@ class Place:
         if found is None:
             problem = "must be postgresql://user:password@host:port/database; in a password, write % @ / as %25 %40 %2F"
             raise InvalidInput("address", problem)
-        own, rest = _ours(found["query"])
-        before = address if found["query"] is None else address[: -len(found["query"]) - 1]
+        own, options = _ours(found["query"])
+        base = address if found["query"] is None else address[: -len(found["query"]) - 1]
         user = "" if found["user"] is None else f"{found['user']}@"
-        shown = f"{found['scheme']}{user}{found['hosts']}{found['database'] or ''}"
-        schema = own.get("schema", SCHEMA)
+        bare = f"{found['scheme']}{user}{found['hosts']}{found['database'] or ''}"
         return cls(
-            conninfo=f"{before}?{rest}" if rest else before,
-            shown=shown if schema == SCHEMA else f"{shown}?schema={schema}",
-            schema=schema,
+            conninfo=_joined(base, options),
+            bare=_joined(bare, [option for option in options if not _SECRET.match(option)]),
+            schema=own.get("schema", SCHEMA),
             prepared=None if "prepared" not in own else _boolean(own["prepared"]),
         )
 
+    @property
+    def shown(self) -> str:
+        """The address of the store as people are shown it."""
+        return self.bare if self.schema == SCHEMA else _with(self.bare, f"schema={self.schema}")
 
-def _ours(query: str | None) -> tuple[dict[str, str], str]:
-    """Return the words of ours, and what is left for libpq."""
+    def within(self, schema: str) -> str:
+        """Return the address of the store in another schema."""
+        address = _with(self.conninfo, f"schema={schema}")
+        return address if self.prepared is None else _with(address, f"prepared={str(self.prepared).lower()}")
+
+
+def _joined(base: str, options: list[str]) -> str:
+    return f"{base}?{'&'.join(options)}" if options else base
+
+
+def _with(url: str, word: str) -> str:
+    found = _URL.fullmatch(url)
+    return f"{url}{'&' if found and found['query'] else '?'}{word}"
+
+
+def _ours(query: str | None) -> tuple[dict[str, str], list[str]]:
+    """Return the words of ours, and those that are left for libpq."""
     own, rest = dict[str, str](), list[str]()
     for word in (query or "").split("&"):
         name, _, value = word.partition("=")
@@ -85,7 +104,7 @@ def _ours(query: str | None) -> tuple[dict[str, str], str]:
             own[name] = unquote(value)
         elif word:
             rest.append(word)
-    return own, "&".join(rest)
+    return own, rest
 
 
 def _boolean(written: str) -> bool:

@@ -1,6 +1,7 @@
 """The command, with the play replaced: where the store goes, and what the exit code says."""
 
 import json
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from research_fsm.cli import cli
 from research_fsm.demo import play
+from research_fsm.demo.place import Database, File, Place
 from research_fsm.demo.promises import STATEMENTS, Checks
 from research_fsm.demo.screen import Screen
 
@@ -18,22 +20,28 @@ class Played:
     """Stands for the play, and remembers with what it was called."""
 
     def __init__(self) -> None:
-        self.path = Path()
+        self.place: Place | None = None
         self.folder = Path()
         self.quiet = False
         self.failure: str | None = None
         self.broken: tuple[str, ...] = ()
         self.signum: signal.Signals | None = None
 
-    def __call__(self, screen: Screen, path: Path, folder: Path) -> play.Ending:
+    @property
+    def path(self) -> Path:
+        """The file that the store was to go to."""
+        assert isinstance(self.place, File)
+        return self.place.path
+
+    def __call__(self, screen: Screen, place: Place, folder: Path) -> play.Ending:
         """Let every promise hold but the broken ones."""
-        self.path, self.folder, self.quiet = path, folder, screen.console.quiet
+        self.place, self.folder, self.quiet = place, folder, screen.console.quiet
         if self.signum is not None:
             signal.raise_signal(self.signum)
         checks = Checks()
         for name in STATEMENTS:
             checks.equal(name, 1, 2 if name in self.broken else 1)
-        return play.Ending(path, folder, checks, 1.25, self.failure)
+        return play.Ending(place, folder, checks, 1.25, self.failure)
 
 
 @pytest.fixture
@@ -79,8 +87,33 @@ def test_a_file_that_exists_is_refused(played: Played, tmp_path: Path, place: st
     assert result.exit_code == 2
     assert "exists" in result.stderr
     assert theirs.read_bytes() == b"precious"
-    assert played.path == Path()
+    assert played.place is None
     assert list(tmp_path.iterdir()) == [theirs]
+
+
+@pytest.mark.parametrize("arguments", [("demo", "--store"), ("--store",)], ids=["after", "before"])
+def test_a_database_can_be_named(played: Played, arguments: tuple[str, ...]) -> None:
+    """The schema is a new one of its own, or the one that is named; no password is shown, or stands in an argument."""
+    for named, schema in (("", "research_fsm_demo_[0-9a-f]{8}"), ("?schema=mine", "mine")):
+        address = f"postgresql://me:secret@host/app{named}"
+        words = (*arguments, address) if arguments[0] == "demo" else (*arguments, address, "demo")
+        assert called(*words, "--json").exit_code == 0
+        place = played.place
+        assert isinstance(place, Database)
+        assert re.fullmatch(rf"postgresql://me:secret@host/app\?schema={schema}", place.address)
+        assert place.environment == {"RESEARCH_FSM_STORE": place.address}
+        told = (place.shown, repr(place), place.query("select 1"), place.removal(played.folder), *place.words)
+        assert not any("secret" in one for one in told)
+        assert re.search(rf"drop schema {schema} cascade", place.removal(played.folder))
+
+
+def test_what_is_no_address_is_refused(played: Played, tmp_path: Path) -> None:
+    """Before anything is made, and without repeating it."""
+    result = called("demo", "--store", "postgresql://me:sec/ret@host/app")
+    assert result.exit_code == 2
+    assert "ret" not in result.output.replace("create", "")
+    assert played.place is None
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_missing_is_refused(played: Played, tmp_path: Path) -> None:
@@ -88,7 +121,7 @@ def test_a_folder_that_is_missing_is_refused(played: Played, tmp_path: Path) -> 
     result = called("demo", "--store", str(tmp_path / "missing" / "demo.db"))
     assert result.exit_code == 2
     assert "there is no folder" in result.stderr
-    assert played.path == Path()
+    assert played.place is None
 
 
 def test_the_store_of_the_environment_is_not_played_with(

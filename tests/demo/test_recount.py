@@ -32,7 +32,7 @@ def test_it_counts_events_and_adds_up_credits(path: Path, runs: Runs) -> None:
     """Every type is counted, and the balance follows from the sums alone."""
     for _ in range(2):
         runs.start(runs.add("acme", ADA).accepted().person_id).accepted()
-    tally = recount.tally(path)
+    tally = recount.tally(recount.in_file(path))
     assert tally.events == {
         "CreditsGranted": 2,
         "CreditsRevoked": 1,
@@ -68,12 +68,12 @@ def test_it_reads_one_person_and_their_credits(path: Path, runs: Runs) -> None:
     ada, other = (runs.add("acme", ADA).accepted().person_id for _ in range(2))
     runs.start(ada)
     runs.start(other)
-    events = recount.events_of(path, ada)
+    events = recount.events_of(recount.in_file(path), ada)
     assert [name for name, _ in events] == ["PersonAdded", "RunStarted", "RunDispatched"]
     assert events[1][1]["run_no"] == 1
-    assert recount.credits_of(path, ada) == ["CreditsHeld", "CreditsCharged"]
-    assert not recount.events_of(path, "nobody")
-    assert not recount.credits_of(path, "nobody")
+    assert recount.credits_of(recount.in_file(path), ada) == ["CreditsHeld", "CreditsCharged"]
+    assert not recount.events_of(recount.in_file(path), "nobody")
+    assert not recount.credits_of(recount.in_file(path), "nobody")
 
 
 def test_it_reads_the_leases_of_the_queue(path: Path, runs: Runs) -> None:
@@ -82,7 +82,7 @@ def test_it_reads_the_leases_of_the_queue(path: Path, runs: Runs) -> None:
     runs.start(working)
     runs.take().accepted()
     runs.start(waiting)
-    leases = recount.leases(path)
+    leases = recount.leases(recount.in_file(path))
     until = leases.pop(working)
     assert until is not None
     assert until > runs.store.now()
@@ -93,9 +93,9 @@ def test_it_changes_nothing(path: Path, runs: Runs) -> None:
     """It cannot even make a file, where there is none."""
     runs.start(runs.add("acme", ADA).accepted().person_id)
     before = [event.hash for event in runs.store.events()]
-    recount.tally(path)
+    recount.tally(recount.in_file(path))
     assert [event.hash for event in runs.store.events()] == before
     missing = path.with_name("missing.db")
     with pytest.raises(Exception, match="unable to open database file"):
-        recount.tally(missing)
+        recount.tally(recount.in_file(missing))
     assert not missing.exists()

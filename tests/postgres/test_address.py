@@ -1,6 +1,7 @@
 """What an address says to libpq, to the store and to people."""
 
 import pytest
+from attrs import evolve
 
 from research_fsm.errors import InvalidInput
 from research_fsm.stores.postgres import PostgresStore
@@ -9,26 +10,38 @@ from research_fsm.testing.postgres import PostgresServer
 
 
 @pytest.mark.parametrize(
-    ("address", "place"),
+    ("address", "conninfo", "shown"),
     [
-        ("postgresql://host/app", Place("postgresql://host/app", "postgresql://host/app")),
-        ("postgres://me:secret@/app", Place("postgres://me:secret@/app", "postgres://me@/app")),
-        ("postgresql://", Place("postgresql://", "postgresql://")),
+        ("postgresql://host/app", "postgresql://host/app", "postgresql://host/app"),
+        ("postgres://me:secret@/app", "postgres://me:secret@/app", "postgres://me@/app"),
+        ("postgresql://", "postgresql://", "postgresql://"),
         (
             "postgresql://me:a#b?c&d@[::1]:5432,other:5433/app?sslmode=require",
-            Place("postgresql://me:a#b?c&d@[::1]:5432,other:5433/app?sslmode=require", "postgresql://me@[::1]:5432,other:5433/app"),
+            "postgresql://me:a#b?c&d@[::1]:5432,other:5433/app?sslmode=require",
+            "postgresql://me@[::1]:5432,other:5433/app?sslmode=require",
         ),
         (
-            "postgresql://host/app?schema=a&password=secret&prepared=false",
-            Place("postgresql://host/app?password=secret", "postgresql://host/app?schema=a", "a", prepared=False),
+            "postgresql:///app?schema=a&password=x&prepared=false&host=/tmp&p%61ssword=x&sslPassword=x",
+            "postgresql:///app?password=x&host=/tmp&p%61ssword=x&sslPassword=x",
+            "postgresql:///app?host=/tmp&schema=a",
         ),
-        ("postgresql://host?prepared=true", Place("postgresql://host", "postgresql://host", prepared=True)),
-        ("host=db password=secret", Place("host=db password=secret", "")),
+        ("postgresql://host?prepared=true", "postgresql://host", "postgresql://host"),
+        ("host=db password=secret", "host=db password=secret", ""),
     ],
-)  # fmt: skip
-def test_an_address_is_read_as_libpq_reads_it(address: str, place: Place) -> None:
-    """Our two words are taken out of it, and people are shown neither a password nor an option."""
-    assert Place.of(address) == place
+)
+def test_an_address_is_read_as_libpq_reads_it(address: str, conninfo: str, shown: str) -> None:
+    """Our two words are taken out of it, and people are shown nothing that is secret."""
+    place = Place.of(address)
+    assert (place.conninfo, place.shown) == (conninfo, shown)
+    assert "password" not in repr(place)
+
+
+def test_an_address_can_be_led_to_another_schema() -> None:
+    """With everything else that it says."""
+    place = Place.of("postgresql://me:a?b@host/app?schema=old&prepared=false")
+    assert place.within("new") == "postgresql://me:a?b@host/app?schema=new&prepared=false"
+    assert Place.of(place.within("new")) == evolve(place, schema="new")
+    assert Place.of("postgresql://host?sslmode=require").within("new") == "postgresql://host?sslmode=require&schema=new"
 
 
 @pytest.mark.parametrize(
