@@ -5,7 +5,7 @@ asyncio only when something is awaited.
 """
 
 from collections.abc import Callable
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from research_fsm import driver
 from research_fsm.async_tokens import AsyncAccessTokens
@@ -51,6 +51,8 @@ class AsyncRuns:
     A caller that is cancelled is not told what came of it. With an outside engine what was begun is finished all the
     same; without one, a caller that was still waiting for its turn has done nothing. Ask again with the same key.
 
+    ``async with AsyncRuns(…) as runs`` waits at its end until what was begun is finished. The store stays open.
+
     Args:
         store: Where the log is kept.
         dispatcher: The outside engine; None for the embedded queue. One that blocks is wrapped: ``InThreads(...)``.
@@ -72,12 +74,27 @@ class AsyncRuns:
         self.new_id = new_id
         self.tokens = AsyncAccessTokens(store)
         self._doors = Doors(self.policy, new_id, inside=dispatcher is None)
+        self._begun: set[Any] = set()
 
     @classmethod
     def of(cls, runs: Runs) -> Self:
         """Return the same doors, over the same store and engine, for callers who await."""
         dispatcher = None if runs.dispatcher is None else InThreads(runs.dispatcher)
         return cls(runs.store, dispatcher, policy=runs.policy, new_id=runs.new_id)
+
+    async def settle(self) -> None:
+        """Wait until what was begun on the running loop is finished, also for callers who have gone away.
+
+        Call it when the service ends, once nobody asks for anything new, and before the store is closed. Whoever does
+        not want to wait so long waits with a timeout; what is left then is left to recovery.
+        """
+        await driver.settle(self._begun)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.settle()
 
     # --- credits ---
 
@@ -217,4 +234,4 @@ class AsyncRuns:
         return RecoveryPass(tuple(recovered), tuple(errors))
 
     async def _drive(self, flow: Flow[A]) -> A:
-        return await driver.drive_async(flow, self.store, self.dispatcher)
+        return await driver.drive_async(flow, self.store, self.dispatcher, self._begun)

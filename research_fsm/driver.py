@@ -28,7 +28,7 @@ from research_fsm.requests import (
 from research_fsm.storage import Store
 from research_fsm.tokens import with_callback_token
 
-__all__ = ["InThreads", "drive", "drive_async", "in_thread", "perform", "perform_async"]
+__all__ = ["InThreads", "drive", "drive_async", "in_thread", "perform", "perform_async", "settle"]
 
 A = TypeVar("A")
 
@@ -84,25 +84,43 @@ def perform(request: Request, store: Store, dispatcher: Dispatcher | None) -> An
                 return _raised(request)
 
 
-async def drive_async(flow: Flow[A], store: Store, dispatcher: AsyncDispatcher | None = None) -> A:
+async def drive_async(
+    flow: Flow[A], store: Store, dispatcher: AsyncDispatcher | None = None, begun: set[Any] | None = None
+) -> A:
     """Do everything that a flow asks for, and return its answer.
 
     A caller that is cancelled hears no answer. With an outside engine what was begun is finished all the same, in the
     background: an attempt that was armed is sent, and what the engine says is recorded. If the loop ends before that,
     recovery finishes it. Inside, a caller that still stands in line leaves it, and nothing was done.
+
+    Args:
+        flow: A fresh flow.
+        store: Where it reads and writes.
+        dispatcher: The outside engine; None for the embedded queue.
+        begun: Keeps the task that finishes it, until it has: `settle` waits for those.
     """
     if dispatcher is None:
         return await _driven(flow, store, None)
     import asyncio
 
     task = asyncio.ensure_future(_driven(flow, store, dispatcher))
-    _UNDER_WAY.add(task)
-    task.add_done_callback(_UNDER_WAY.discard)
+    for kept in (_UNDER_WAY, set() if begun is None else begun):
+        kept.add(task)
+        task.add_done_callback(kept.discard)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         task.add_done_callback(_note_what_nobody_heard)
         raise
+
+
+async def settle(begun: set[Any]) -> None:
+    """Wait until everything that was begun on the running loop has ended; who stops waiting cancels none of it."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    while ours := [task for task in begun.copy() if not task.done() and task.get_loop() is loop]:
+        await asyncio.wait(ours)
 
 
 async def _driven(flow: Flow[A], store: Store, dispatcher: AsyncDispatcher | None) -> A:

@@ -122,6 +122,8 @@ def _serving(app: "Starlette", listening: socket.socket, tell: Callable[[], None
     """
     import uvicorn
 
+    from research_fsm.http.patience import PatientProtocol
+
     class _Server(uvicorn.Server):
         """Says when it listens, and stops when it is asked to."""
 
@@ -138,6 +140,7 @@ def _serving(app: "Starlette", listening: socket.socket, tell: Callable[[], None
 
     config = uvicorn.Config(
         app,
+        http=PatientProtocol,
         log_config=None,
         access_log=False,
         server_header=False,

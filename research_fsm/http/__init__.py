@@ -6,7 +6,7 @@ Floor 6; needs the extra ``http`` (Starlette). ::
 """
 
 from research_fsm.http.app import create_app
-from research_fsm.http.callers import Authenticate, Caller
+from research_fsm.http.callers import Authenticate, Caller, Limit
 from research_fsm.http.problems import Code
 
-__all__ = ["Authenticate", "Caller", "Code", "create_app"]
+__all__ = ["Authenticate", "Caller", "Code", "Limit", "create_app"]

@@ -1,15 +1,17 @@
 """What a request carries besides its path: a bounded JSON body, the query, the Idempotency-Key.
 
-Floor 8. Imports Starlette's requests and anyio. Reads no byte more than it was allowed to, and takes nothing
-that another reader might understand otherwise: duplicate keys, NaN, infinities.
+Floor 8. Imports Starlette's requests and anyio. Reads no byte more than it was allowed to, waits for none longer, and
+takes nothing that another reader might understand otherwise: duplicate keys, NaN, infinities.
 """
 
 import json
 import math
 import re
 from collections.abc import Callable, Collection, Sequence
+from itertools import accumulate
 from typing import Concatenate, ParamSpec, TypeVar
 
+import anyio
 import anyio.to_thread
 from starlette.requests import Request
 
@@ -17,6 +19,7 @@ from research_fsm.http.problems import Code, Problem, ProblemError, invalid
 from research_fsm.outcomes import Json
 
 __all__ = [
+    "DEEPEST",
     "LONGEST",
     "LONGEST_REPORT",
     "UUID_PATTERN",
@@ -38,6 +41,9 @@ LONGEST = 1024 * 1024
 LONGEST_REPORT = 4 * 1024 * 1024
 """Bytes of a body with a report; the report itself has at most 3 MiB in its canonical form."""
 
+DEEPEST = 128
+"""Lists and objects within each other in a body; a report's content has at most 100."""
+
 # The contract's pattern: the versions 1 to 8, and the two special forms.
 UUID_PATTERN = (
     r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[1-8][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}"
@@ -50,18 +56,24 @@ _UUID = re.compile(UUID_PATTERN)
 _SHORT = 1 << 16
 """Bytes that are parsed in well under a millisecond."""
 
+# Never goes back, and takes a text that does not end to the end: no body takes longer than its length.
+_TEXTS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 
-async def read(request: Request, longest: int) -> bytes:
+async def read(request: Request, longest: int, seconds: float) -> bytes:
     """Return the whole body.
 
     Args:
         request: The request.
         longest: Bytes at most; a declared length above is refused unread, an undeclared one as soon as it is seen.
+        seconds: How long a client may take to send all of it.
 
     Raises:
-        ProblemError: It is no JSON by its headers, or longer.
+        ProblemError: It is no JSON by its headers, or longer, or still not there.
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
@@ -73,11 +85,15 @@ async def read(request: Request, longest: int) -> bytes:
     if declared.isdecimal() and int(declared) > longest:
         raise too_large
     body = bytearray()
-    async for chunk in request.stream():
-        if len(body) + len(chunk) > longest:
-            raise too_large
-        body += chunk
-    return bytes(body)
+    with anyio.move_on_after(seconds):
+        async for chunk in request.stream():
+            if len(body) + len(chunk) > longest:
+                raise too_large
+            body += chunk
+        return bytes(body)
+    # The rest of the body may still come, drop by drop: whoever serves HTTP/1 must not wait for it.
+    closing = {"Connection": "close"} if request.scope["http_version"].startswith("1") else {}
+    raise ProblemError(Problem(Code.REQUEST_TIMEOUT, f"it was not there after {seconds:g} seconds", headers=closing))
 
 
 async def parsed(parse: Callable[Concatenate[bytes, P], T], body: bytes, *more: P.args, **others: P.kwargs) -> T:
@@ -93,12 +109,12 @@ def json_object(body: bytes) -> dict[str, Json]:
     Raises:
         ProblemError: It is none, or can be read in two ways.
     """
+    if not _is_shallow(body):
+        raise invalid("body", f"is nested too deeply: at most {DEEPEST} lists and objects within each other")
     try:
         parsed = json.loads(
             body.decode(), object_pairs_hook=_unambiguous, parse_float=_finite, parse_constant=_no_constant
         )
-    except RecursionError:
-        raise invalid("body", "is nested too deeply") from None
     except ValueError as error:  # Also what is no UTF-8, and a whole number of more than 4,300 digits.
         raise invalid("body", f"must be JSON: {error}") from None
     if not isinstance(parsed, dict):
@@ -133,10 +149,10 @@ def path_id(request: Request, name: str) -> str:
     Raises:
         ProblemError: It is none by the contract's pattern.
     """
-    value: str = request.path_params[name].lower()
+    value: str = request.path_params[name]
     if not _UUID.fullmatch(value):
         raise invalid(name, "must be a UUID")
-    return value
+    return value.lower()
 
 
 def query(request: Request, name: str) -> str | None:
@@ -163,6 +179,14 @@ def idempotency_key(request: Request) -> str | None:
     if len(values) > 1 or not _KEY.fullmatch(values[0]):
         raise invalid("Idempotency-Key", "must be one header of 1 to 255 printable ASCII characters")
     return values[0]
+
+
+def _is_shallow(body: bytes) -> bool:
+    """Tell whether a parser may recurse into a body, however deep the host lets Python recurse."""
+    if body.count(b"[") + body.count(b"{") <= DEEPEST:
+        return True
+    brackets = _TEXTS.sub(b"", body).translate(None, _NOT_BRACKETS)
+    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) <= DEEPEST
 
 
 def _unambiguous(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

@@ -13,7 +13,7 @@ from research_fsm.events import PersonKind
 from research_fsm.http.problems import UNAUTHORIZED, Code, Problem, ProblemError
 from research_fsm.tokens import AccessTokens
 
-__all__ = ["Authenticate", "Caller", "access_tokens", "allowed", "bearer_token", "recognised"]
+__all__ = ["Authenticate", "Caller", "Limit", "access_tokens", "allowed", "bearer_token", "recognised"]
 
 # The grammar of RFC 6750: ASCII, so that no encoding can surprise whoever compares it.
 _BEARER = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE | re.ASCII)
@@ -36,6 +36,11 @@ class Caller:
 
 Authenticate = Callable[[Request], Caller | None]
 """Recognises who sent a request; None for nobody. Called in a thread, so it may block; it must not read the body."""
+
+
+Limit = Callable[[Request, Caller | None], float | None]
+"""A host's rate limit: the seconds after which to come back, or None to let a request in. Called in a thread, before
+the body is read, with who was recognised; None for workers, for nobody, and where anybody may ask."""
 
 
 def access_tokens(tokens: AccessTokens) -> Authenticate:

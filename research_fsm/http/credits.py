@@ -24,8 +24,8 @@ async def config(asked: Asked) -> Response:
 
 async def preview(asked: Asked) -> Response:
     """Return what so many runs would cost, and whether the balance suffices."""
-    members = await bodies.parsed(bodies.closed_object, asked.body, ("action", "count"))
-    action, count = members["action"], members["count"]
+    members = await bodies.parsed(bodies.json_object, asked.body)
+    action, count = members.get("action"), members.get("count")
     if action != ACTION:
         raise problems.invalid("action", f"must be {ACTION}, the one thing that costs credits")
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST:

@@ -70,12 +70,12 @@ async def _shown(asked: Asked, person_id: str, status: HTTPStatus) -> Response:
     report = None
     if found.status is Status.COMPLETE:
         report = await asked.runs.report(person_id, owner=asked.caller.owner)
-    written = report if isinstance(report, ReportDetails) else None
+    written = answers.report(report) if isinstance(report, ReportDetails) else None
     members: dict[str, Json] = {
         "person": answers.person(found),
         "status": str(found.status),
-        "report": None if written is None else answers.report(written),
-        "change_summary": None if written is None else written.change_summary,
+        "report": written,
+        "change_summary": None if written is None else written["change_summary"],
     }
     if found.status is Status.RUNNING:
         return answers.underway(members, status)

@@ -6,6 +6,7 @@ stack trace.
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from http import HTTPStatus
@@ -50,6 +51,7 @@ __all__ = [
     "ProblemError",
     "failed",
     "invalid",
+    "rate_limited",
     "refused",
     "refused_by",
 ]
@@ -77,8 +79,10 @@ class Code(StrEnum):
     NOT_COMPLETE = "not_complete"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    REQUEST_TIMEOUT = "request_timeout"
     PAYLOAD_TOO_LARGE = "payload_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    RATE_LIMITED = "rate_limited"
     STORE_BUSY = "store_busy"
     STORE_UNAVAILABLE = "store_unavailable"
     INTERNAL_ERROR = "internal_error"
@@ -101,8 +105,10 @@ MEANINGS: Mapping[Code, tuple[HTTPStatus, str]] = MappingProxyType(
             "The Idempotency-Key was used for another request",
         ),
         Code.METHOD_NOT_ALLOWED: (HTTPStatus.METHOD_NOT_ALLOWED, "The method is not allowed here"),
+        Code.REQUEST_TIMEOUT: (HTTPStatus.REQUEST_TIMEOUT, "The body did not come in time"),
         Code.PAYLOAD_TOO_LARGE: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large"),
         Code.UNSUPPORTED_MEDIA_TYPE: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body is not declared to be plain JSON"),
+        Code.RATE_LIMITED: (HTTPStatus.TOO_MANY_REQUESTS, "There were too many requests"),
         Code.STORE_BUSY: (HTTPStatus.SERVICE_UNAVAILABLE, "The store is busy"),
         Code.STORE_UNAVAILABLE: (HTTPStatus.SERVICE_UNAVAILABLE, "The store is not available"),
         Code.INTERNAL_ERROR: (HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here"),
@@ -222,6 +228,11 @@ def failed(error: ResearchError) -> Problem:
             return Problem(Code.STORE_UNAVAILABLE, detail, headers=_retry_after(_UNAVAILABLE_SECONDS))
         case _:
             return INTERNAL_ERROR
+
+
+def rate_limited(seconds: float) -> Problem:
+    """Return the answer to somebody who asks too often: whole seconds, rounded up, for too early is refused again."""
+    return Problem(Code.RATE_LIMITED, "come back later", headers=_retry_after(max(1, math.ceil(seconds))))
 
 
 UNAUTHORIZED = Problem(

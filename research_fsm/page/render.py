@@ -21,7 +21,7 @@ from research_fsm.page.contents import CHUNK, Contents, gather
 from research_fsm.rfc3339 import format_time
 from research_fsm.storage import Reader
 
-__all__ = ["render"]
+__all__ = ["render", "source_digest"]
 
 _SHOWN_FINDINGS = 200
 _LARGEST_LIMIT = 100_000
@@ -89,11 +89,11 @@ def _file(name: str) -> str:
 
 def _policy(style: str, program: str) -> str:
     """Return what a browser may do with the page: apply this style, run this program, and nothing else."""
-    own = f"style-src '{_digest(style)}'; script-src '{_digest(program)}'"
+    own = f"style-src '{source_digest(style)}'; script-src '{source_digest(program)}'"
     return f"default-src 'none'; {own}; base-uri 'none'; form-action 'none'"
 
 
-def _digest(text: str) -> str:
+def source_digest(text: str) -> str:
     """Return how a policy names a style or a program."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 

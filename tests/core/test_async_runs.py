@@ -24,8 +24,8 @@ from research_fsm.tokens import AccessTokens
 from tests.core.doors import ACCEPTED, ADA, AMBIGUOUS, REFUSED, Clock, ScriptedEngine
 from tests.core.examples import OWNER
 
-OTHERS = {"joined", "of"}
-"""A transaction of the host's is a blocking affair; `of` makes the one from the other."""
+OTHERS = {"joined", "of", "settle"}
+"""A host's transaction is a blocking affair; `of` makes the one from the other; who blocks leaves nothing begun."""
 
 
 def counted() -> Callable[[], str]:
@@ -374,6 +374,62 @@ def test_a_loop_that_ends_before_the_engine_answers_leaves_it_to_recovery() -> N
     assert not Runs(store, engine).recover().errors
     assert types(store, person_id)[-1] == "RunDispatched"
     assert list(verify(store)) == []
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_whoever_closes_the_doors_waits_for_what_was_begun(*, gone: bool) -> None:
+    """Whether its caller still waits or has gone away; nothing is left to recovery."""
+
+    async def main() -> list[str]:
+        store, engine = MemoryStore(), Engine()
+        async with AsyncRuns(store, engine) as runs:
+            person_id = await added(runs)
+            task = asyncio.ensure_future(runs.start(person_id))
+            await engine.asked.wait()
+            if gone:
+                task.cancel()
+            asyncio.get_running_loop().call_soon(engine.allowed.set)
+        seen = types(store, person_id)
+        await asyncio.gather(task, return_exceptions=True)
+        return seen
+
+    assert asyncio.run(main())[-1] == "RunDispatched"
+
+
+def test_whoever_will_not_wait_so_long_cancels_nothing() -> None:
+    """A timeout ends the waiting; the engine's answer is recorded all the same."""
+
+    async def main() -> list[str]:
+        store, engine = MemoryStore(), Engine()
+        runs = AsyncRuns(store, engine)
+        person_id = await added(runs)
+        task = asyncio.ensure_future(runs.start(person_id))
+        await engine.asked.wait()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await runs.settle()
+        assert types(store, person_id)[-1] == "AttemptArmed"
+        engine.allowed.set()
+        await runs.settle()
+        assert isinstance(await task, Queued)
+        return types(store, person_id)
+
+    assert asyncio.run(main())[-1] == "RunDispatched"
+
+
+def test_what_another_loop_began_is_not_waited_for() -> None:
+    """A loop can wait for its own tasks only; with nothing begun there is nothing to wait for."""
+
+    async def leaving(runs: AsyncRuns, engine: Engine) -> None:
+        task = asyncio.ensure_future(runs.start(await added(runs)))
+        await engine.asked.wait()
+        await asyncio.to_thread(asyncio.run, runs.settle())
+        assert not task.done()
+        engine.allowed.set()
+        await task
+
+    engine = Engine()
+    asyncio.run(leaving(AsyncRuns(MemoryStore(), engine), engine))
 
 
 async def _start(runs: AsyncRuns, person_id: str) -> None:

@@ -43,12 +43,18 @@ def test_a_preview_changes_nothing(service: Service, count: int, sufficient: boo
         ({"action": "deep_research", "count": True}, "count"),
         ({"action": "deep_research", "count": "1"}, "count"),
         ({"action": "deep_research"}, "count"),
-        ({"action": "deep_research", "count": 1, "more": 1}, "more"),
+        ({"count": 1}, "action"),
     ],
 )
 def test_a_malformed_preview_is_refused(service: Service, body: dict[str, object], field: str) -> None:
     """The field is named."""
     assert problem(service.user.post(PREVIEW, json=body), 400, "invalid_request") == {"field": field}
+
+
+def test_a_preview_passes_over_what_it_does_not_know(service: Service) -> None:
+    """The published API knows this operation, and its clients may send more."""
+    body = {"action": "deep_research", "count": 1, "more": 1}
+    assert service.user.post(PREVIEW, json=body).json()["totalCredits"] == 1
 
 
 def test_both_kinds_of_tokens_may_ask(service: Service) -> None:

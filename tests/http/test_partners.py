@@ -78,12 +78,21 @@ def test_a_complete_person_is_shown_with_the_report(service: Service) -> None:
     answer = client.post(RESEARCH, json=ADA)
     assert answer.status_code == 200
     shown = answer.json()
-    assert (shown["status"], shown["report"]["content"], shown["change_summary"]) == (
-        "complete",
-        {"found": True},
-        "all of it",
-    )
+    assert (shown["status"], shown["report"]["content"], shown["change_summary"]) == ("complete", {"found": True}, None)
     assert service.available() == 9
+
+
+def test_a_refreshed_report_says_what_changed(service: Service) -> None:
+    """Beside the report as well as in it; the first one has nothing to compare with."""
+    client = partner(service)
+    person_id = client.post(RESEARCH, json=ADA).json()["person"]["id"]
+    finish(service)
+    service.runs.mark_stale(person_id).accepted()
+    client.post(RESEARCH, json=ADA)
+    finish(service)
+    shown = client.get(f"{RESEARCH}/{person_id}").json()
+    assert (shown["report"]["version"], shown["report"]["change_summary"]) == (2, "all of it")
+    assert shown["change_summary"] == "all of it"
 
 
 def test_a_failed_person_is_started_again(service: Service) -> None:

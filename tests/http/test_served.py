@@ -1,68 +1,29 @@
-"""The real thing: uvicorn on a free port of the loopback, a store in a file, and clients that race over sockets."""
+"""Clients that race over sockets, and a whole life over the wire."""
 
 import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
-import httpx2
 import pytest
-import uvicorn
-from attrs import frozen
 
-from research_fsm import Profile, Runs
-from research_fsm.http import create_app
-from research_fsm.stores.sqlite import SQLiteStore
 from research_fsm.testing.scripted import ScriptedDispatcher
+from tests.http.served import CALLERS, Served, serving
 from tests.http.service import ADA, OWNER, PEOPLE, RUNS, problem
-
-CALLERS = 64
-
-
-@frozen
-class Served:
-    """A service that listens, and somebody who may use it."""
-
-    runs: Runs
-    dispatcher: ScriptedDispatcher
-    url: str
-    headers: dict[str, str]
-
-    def client(self) -> httpx2.Client:
-        """Return a client with connections of its own."""
-        limits = httpx2.Limits(max_connections=CALLERS, max_keepalive_connections=CALLERS)
-        return httpx2.Client(base_url=self.url, headers=self.headers, limits=limits, timeout=60, trust_env=False)
-
-    def add(self) -> str:
-        """Add an idle person, and return the id."""
-        return self.runs.add(OWNER, Profile(linkedin_url="linkedin.com/in/ada")).accepted().person_id
-
-
-@contextmanager
-def serving(path: Path, dispatcher: ScriptedDispatcher) -> Iterator[Served]:
-    """Serve a store in a file while the block runs."""
-    with SQLiteStore(path) as store, socket.create_server(("127.0.0.1", 0)) as listening:
-        # asyncio does so for sockets that it opens itself; else each answer waits 40 ms for an acknowledgement.
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        runs = Runs(store, dispatcher)
-        headers = {"Authorization": f"Bearer {runs.tokens.create(OWNER).secret}"}
-        server = uvicorn.Server(uvicorn.Config(create_app(runs), log_config=None, lifespan="off", ws="none"))
-        thread = threading.Thread(target=server.run, args=([listening],))
-        thread.start()
-        try:
-            yield Served(runs, dispatcher, f"http://127.0.0.1:{listening.getsockname()[1]}", headers)
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
+def dispatcher() -> ScriptedDispatcher:
+    """Return an engine that takes everything."""
+    return ScriptedDispatcher()
+
+
+@pytest.fixture
+def served(tmp_path: Path, dispatcher: ScriptedDispatcher) -> Iterator[Served]:
     """Serve a fresh store with ten credits until the test is over."""
-    with serving(tmp_path / "research.db", ScriptedDispatcher()) as service:
+    with serving(tmp_path / "research.db", dispatcher) as service:
         service.runs.grant(OWNER, 10)
         yield service
 
@@ -79,12 +40,12 @@ def at_once(call: Callable[[int], int]) -> Counter[int]:
         return Counter(pool.map(one, range(CALLERS)))
 
 
-def test_one_of_many_clients_wins(served: Served) -> None:
+def test_one_of_many_clients_wins(served: Served, dispatcher: ScriptedDispatcher) -> None:
     """64 clients at once on one person: one 200, 63 times 409, one dispatch, one credit."""
     url = f"{PEOPLE}/{served.add()}/run"
     with served.client() as client:
         assert at_once(lambda _: client.post(url).status_code) == {200: 1, 409: CALLERS - 1}
-    assert len(served.dispatcher.requests) == 1
+    assert len(dispatcher.requests) == 1
     assert served.runs.balance(OWNER).charged == 1
 
 
@@ -96,11 +57,11 @@ def test_credits_are_spent_to_the_last_and_no_further(served: Served) -> None:
     assert served.runs.balance(OWNER).available == 0
 
 
-def test_whole_life_over_the_wire(served: Served) -> None:
+def test_whole_life_over_the_wire(served: Served, dispatcher: ScriptedDispatcher) -> None:
     """Created, claimed, reported, read, marked stale, run again, deleted."""
     with served.client() as client, served.client() as worker:
         person_id = client.post(PEOPLE, json=ADA).json()["person"]["id"]
-        sent = served.dispatcher.requests[0]
+        sent = dispatcher.requests[0]
         worker.headers["Authorization"] = f"Bearer {sent.token}"
         run = {"run_no": sent.run_no, "external_run_id": "run_1"}
         claimed = worker.post(f"{RUNS}/{sent.run_id}/claim", json=run).json()
@@ -144,8 +105,7 @@ def test_endless_upload_is_refused(served: Served) -> None:
 )
 def test_header_bytes_beyond_ascii_let_nobody_in(served: Served, header: bytes) -> None:
     """Whatever bytes a header has: 401, as raw on the wire as a socket can be."""
-    host, port = served.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=60) as raw, raw.makefile("rb") as answer:
+    with socket.create_connection(served.address, timeout=60) as raw, raw.makefile("rb") as answer:
         raw.sendall(b"GET %b HTTP/1.1\r\nHost: x\r\n%b\r\nConnection: close\r\n\r\n" % (PEOPLE.encode(), header))
         status = answer.readline()
     assert status == b"HTTP/1.1 401 Unauthorized\r\n"
