@@ -4,10 +4,11 @@ Floor 7. One line per method; what each does, takes, answers and raises is said 
 asyncio only when something is awaited.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from datetime import timedelta
 from typing import Any, Self, TypeVar
 
-from research_fsm import driver
+from research_fsm import driver, feed
 from research_fsm.async_tokens import AsyncAccessTokens
 from research_fsm.doors import Doors, RecoveryPass
 from research_fsm.driver import InThreads
@@ -153,6 +154,15 @@ class AsyncRuns:
     async def history(self, person_id: str) -> list[RecordedEvent]:
         """Return everything that ever happened to a person, with what it meant for the account, by position."""
         return await self._drive(self._doors.history(person_id))
+
+    def follow(
+        self, *, after: int = 0, wait: timedelta | None = None, patience: timedelta = feed.PATIENCE
+    ) -> AsyncGenerator[RecordedEvent, None]:
+        """Yield every event behind a position, in order and once, and then those that come, as they come.
+
+        Whoever leaves before the end closes it: ``async with contextlib.aclosing(runs.follow()) as events``.
+        """
+        return feed.follow_async(self.store, after=after, wait=wait, patience=patience)
 
     async def mark_stale(
         self, person_id: str, *, owner: str | None = None, actor: str | None = None

@@ -6,6 +6,7 @@ with are its `args`, so that it can be pickled and raised again in another proce
 
 __all__ = [
     "CommitUnknown",
+    "FeedStalled",
     "InvalidInput",
     "LifecycleError",
     "LogUnreadable",
@@ -131,6 +132,13 @@ class CommitUnknown(StoreError):
     """The acknowledgement of a commit was lost. Repeat the request with its key: then it is never done twice.
 
     A start is not done twice without one either, because the person is running; a create without a key would be.
+    """
+
+
+class FeedStalled(StoreError):
+    """A transaction that somebody keeps open may still add events where the feed is. End it, and follow on.
+
+    Nothing was passed over: follow again from the position of the last event that was read.
     """
 
 

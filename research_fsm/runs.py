@@ -5,11 +5,12 @@ refusal raised instead. Times are integer microseconds since 1970-01-01 UTC. `as
 callers who await.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from datetime import timedelta
 from typing import TypeVar
 from uuid import uuid4
 
-from research_fsm import driver
+from research_fsm import driver, feed
 from research_fsm.doors import Doors, RecoveryPass
 from research_fsm.errors import InvalidInput
 from research_fsm.events import FailReason, PersonKind
@@ -200,6 +201,29 @@ class Runs:
     def history(self, person_id: str) -> list[RecordedEvent]:
         """Return everything that ever happened to a person, with what it meant for the account, by position."""
         return self._drive(self._doors.history(person_id))
+
+    def follow(
+        self, *, after: int = 0, wait: timedelta | None = None, patience: timedelta = feed.PATIENCE
+    ) -> Generator[RecordedEvent, None, None]:
+        """Yield every event behind a position, in order and once, and then those that come, as they come.
+
+        An event is yielded when nothing can be added before it any more, so a follower misses nothing, however many
+        write at once. Keep the position of the last event that you have done with where you keep what came of it, in
+        the same transaction, and follow on from there: then each event counts once, whatever crashes.
+
+        Args:
+            after: The position of the last event that was done with; 0 for the whole log.
+            wait: How long to wait for more once everything was read that was there at the call; None for ever.
+            patience: How long to wait for a transaction that was left open in the way, or for a server that cannot be
+                reached.
+
+        Raises:
+            InvalidInput: There is no such position in this log: an older state of it was restored, or it is another.
+            FeedStalled: A transaction was left open for too long that may still add events before the next one.
+            StoreUnavailable: The server could not be reached for too long.
+            StoreError: It could not be read otherwise.
+        """
+        return feed.follow(self.store, after=after, wait=wait, patience=patience)
 
     def mark_stale(self, person_id: str, *, owner: str | None = None, actor: str | None = None) -> MarkStaleAnswer:
         """Make a complete person idle again, so that the report can be refreshed; it stays readable."""

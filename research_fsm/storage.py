@@ -18,6 +18,7 @@ from typing import Generic, Protocol, TypeVar
 from attrs import field, frozen
 
 __all__ = [
+    "Extent",
     "Head",
     "NewEvent",
     "Query",
@@ -31,6 +32,7 @@ __all__ = [
     "Token",
     "UniqueKey",
     "View",
+    "Watch",
     "Write",
     "first_hash",
     "next_hash",
@@ -368,6 +370,53 @@ class Reader(Protocol):
         ...
 
 
+@frozen
+class Extent:
+    """How far a log goes.
+
+    Args:
+        settled: Every event at or below this position is there to be read, and none will ever be added there.
+        newest: The highest position that was seen. It is above `settled` while transactions are under way that may
+            still add events below it.
+    """
+
+    settled: int
+    newest: int
+
+
+class Watch(Protocol):
+    """An eye on the end of a log, for one follower; closed when it is not needed any more."""
+
+    @property
+    def where(self) -> str:
+        """The file or address of the store, for messages."""
+        ...
+
+    def extent(self) -> Extent:
+        """Return how far the log goes now. Waits for nobody, and what is settled never shrinks.
+
+        Raises:
+            StoreError: It could not be read; see the subclasses for what to do.
+        """
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Return when there may be news, at the latest after so many seconds."""
+        ...
+
+    async def wait_async(self, seconds: float) -> None:
+        """Do the same for a follower who awaits."""
+        ...
+
+    def behind(self) -> str:
+        """Say who keeps `settled` below `newest`, for a message."""
+        ...
+
+    def close(self) -> None:
+        """Release what it holds. Closing twice is fine."""
+        ...
+
+
 class Store(Reader, Protocol):
     """A log with its heads, and the one way to change it."""
 
@@ -393,6 +442,16 @@ class Store(Reader, Protocol):
         Raises:
             StoreError: It could not be done; see the subclasses for what to do.
             BaseException: Whatever the rule raised, with nothing written.
+        """
+        ...
+
+    def watch(self) -> Watch:
+        """Open an eye on the end of the log.
+
+        A store that gives positions in the order of its commits returns a `stores.watch.OrderedWatch`.
+
+        Raises:
+            StoreError: It could not be opened.
         """
         ...
 

@@ -30,6 +30,7 @@ from research_fsm.storage import (
     first_hash,
     next_hash,
 )
+from research_fsm.stores.watch import OrderedWatch
 
 __all__ = ["MemoryStore", "wall_clock"]
 
@@ -125,6 +126,14 @@ class MemoryStore:
             return rule(self._load(query, now), now)
         finally:
             self._deciding = False
+
+    def watch(self) -> OrderedWatch:
+        """Open an eye on the end of the log."""
+        return OrderedWatch(_WHERE, self._newest)
+
+    def _newest(self) -> int:
+        with self._inside() as tables:
+            return len(tables.events)
 
     @contextmanager
     def snapshot(self) -> Iterator[Reader]:

@@ -11,12 +11,14 @@ who waits. Reads go over another connection.
 """
 
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any, Self, TypeVar
 
-from research_fsm.errors import CommitUnknown, InvalidInput, ResearchError, StoreUnavailable
+from research_fsm.errors import CommitUnknown, InvalidInput, ResearchError, StoreReadOnly, StoreUnavailable
 from research_fsm.storage import Query, Rule
 from research_fsm.stores.batch import decide
 from research_fsm.stores.group_commit import GroupCommit, Take, Ticket, refuse
@@ -29,6 +31,7 @@ from research_fsm.stores.postgres_load import LOADING, load
 from research_fsm.stores.postgres_reads import READING, PostgresReader, Source
 from research_fsm.stores.postgres_schema import migrate, read_settings
 from research_fsm.stores.postgres_statements import Dialect
+from research_fsm.stores.postgres_watch import PostgresWatch, listen, notify
 from research_fsm.stores.postgres_wire import Address, Wire, settings
 from research_fsm.stores.postgres_writes import WRITING, rejection
 
@@ -47,6 +50,7 @@ _TAKEN_ATTEMPTS = 3
 _PAUSE_SECONDS = 0.02
 _POOLED = "a pooler answers, which may give each transaction another connection; open the store with prepared=False"
 _CLOSED = "the store was closed; open another one"
+_ANOTHER = "another store answers at this address; close the store and reopen it"
 _OVER = "the snapshot is over; take another one"
 
 _BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
@@ -62,6 +66,7 @@ class PostgresStore(PostgresReader):
         wait: How long a write waits for other writers, and for a server that is restarted.
         prepared: Whether statements are prepared on the server; None for what the address says, or else wherever no
             pooler stands between: one such as PgBouncer may give each transaction another connection.
+        direct: The address of the server itself, where `address` is a pooler's: a feed is notified of news over it.
         create: Whether a store is made if there is none.
 
     Raises:
@@ -81,6 +86,7 @@ class PostgresStore(PostgresReader):
         clock: Callable[[], int] | None = None,
         wait: timedelta = _WAIT,
         prepared: bool | None = None,
+        direct: str | None = None,
         create: bool = True,
     ) -> None:
         if not timedelta(0) <= wait <= _LONGEST:
@@ -90,10 +96,13 @@ class PostgresStore(PostgresReader):
         self._where, self._wait = self._address.where, wait / timedelta(seconds=1)
         self._prepared = place.prepared if prepared is None else prepared
         self._create = create
+        self._direct = None if direct is None else Address.of(direct)
         # What is prepared on a host's connection is the host's.
         self._dialect = self._unprepared = Dialect(place.schema if schema is None else schema, prepares=False)
+        self._notify = notify(self._dialect)
         self._known: bytes | None = None
         self._server: Server | None = None
+        self._watches: weakref.WeakSet[Wire] = weakref.WeakSet()
         self._writer = Wire(self._address, self._greet, self._wait)
         self._callers = GroupCommit(self._commit, self._where, wait)
         with self._writer.translated():
@@ -117,6 +126,8 @@ class PostgresStore(PostgresReader):
 
     def close(self) -> None:
         """Wait for whoever is inside, then close the connections. Snapshots that are open stay open."""
+        for wire in list(self._watches):
+            wire.close(_CLOSED)
         self._source.close(_CLOSED)
         self._writer.close(_CLOSED)
 
@@ -148,6 +159,18 @@ class PostgresStore(PostgresReader):
             InvalidInput: It is no connection to this store, or has no transaction to join.
         """
         return JoinedStore(self._where, connection, self.secret, self._unprepared, self._clock)
+
+    def watch(self) -> PostgresWatch:
+        """Open an eye on the end of the log, on a connection of its own.
+
+        Raises:
+            StoreClosed: The store was closed.
+        """
+        self._source.check_open()
+        listening = self._direct is not None or self._dialect.prepares
+        wire = Wire(self._direct or self._address, partial(self._greet_watch, listening=listening), self._wait)
+        self._watches.add(wire)
+        return PostgresWatch(wire, self._dialect, listening=listening)
 
     @contextmanager
     def snapshot(self) -> Iterator[PostgresReader]:
@@ -236,11 +259,14 @@ class PostgresStore(PostgresReader):
     def _end(self, commit: Commit, pending: Sequence[bytes], tickets: Sequence[Ticket[Any]]) -> None:
         """Commit. When the answer is lost, or an interrupt comes before it, what became of it is looked up."""
         try:
-            self._writer.run(b";\n".join([*pending, b"COMMIT"]))
+            self._writer.run(b";\n".join([*pending, b"COMMIT", self._notify]))
             for ticket in tickets:
                 ticket.done = True
-        except ServerSaid:
-            raise
+        except ServerSaid as error:
+            if error.done <= len(pending):
+                raise
+            for ticket in tickets:  # It was committed, and nobody could be notified: followers ask by themselves.
+                ticket.done = True
         except BaseException as error:
             done = self._looked_up(commit, tickets, error)
             for ticket in tickets if done else ():
@@ -271,6 +297,18 @@ class PostgresStore(PostgresReader):
 
     # --- connections ---------------------------------------------------------------------------------------------
 
+    def _greet_watch(self, wire: Wire, *, listening: bool) -> None:
+        """Say the first words of a watch: a standby does not know who is writing."""
+        if read_settings(wire, self._dialect) != self._known:
+            raise StoreUnavailable(self._where, _ANOTHER)
+        [[(standby,)]] = wire.run(b"SELECT pg_is_in_recovery()")
+        if standby == b"t":
+            raise StoreReadOnly(
+                self._where, "a standby cannot know who is writing, so it has no feed: follow the primary"
+            )
+        if listening:
+            wire.run(listen(self._dialect))
+
     def _greet(self, wire: Wire) -> None:
         """Say the first words on a new connection."""
         pooled = self._prepared is not False and wire.is_pooled()
@@ -284,7 +322,7 @@ class PostgresStore(PostgresReader):
             migrate(wire, self._dialect, create=self._create)
         secret = read_settings(wire, self._dialect)
         if self._known is not None and secret != self._known:
-            raise StoreUnavailable(self._where, "another store answers at this address; close the store and reopen it")
+            raise StoreUnavailable(self._where, _ANOTHER)
         self._known = secret
         if wire is self._writer:
             self._server = server(wire)

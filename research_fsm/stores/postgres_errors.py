@@ -36,12 +36,14 @@ class ServerSaid(Exception):  # Not an error of ours yet; nobody outside of a st
         state: The SQLSTATE.
         text: What it said, without the values that it was about.
         constraint: The constraint that was violated, if it was one.
+        done: How many statements of the same message were done before it.
     """
 
-    def __init__(self, state: str, text: str, constraint: str = "") -> None:
+    def __init__(self, state: str, text: str, constraint: str = "", done: int = 0) -> None:
         self.state = state
         self.text = text
         self.constraint = constraint
+        self.done = done
         super().__init__(state, text, constraint)
 
 

@@ -14,7 +14,7 @@ import psycopg
 from psycopg import pq
 
 from research_fsm.errors import InvalidInput, ResearchError, StoreBusy
-from research_fsm.storage import Query, Rule
+from research_fsm.storage import Query, Rule, Watch
 from research_fsm.stores.batch import decide
 from research_fsm.stores.group_commit import Ticket
 from research_fsm.stores.postgres_batch import Batch
@@ -74,6 +74,10 @@ class JoinedStore(PostgresReader):
     def secret(self) -> bytes:
         """What callback tokens are derived from."""
         return self._secret
+
+    def watch(self) -> Watch:
+        """Refuse: what a transaction has not committed is in nobody's feed."""
+        raise InvalidInput("follow", "is not for a transaction that is still open: follow the store itself")
 
     def close(self) -> None:
         """Do nothing: the connection is the host's."""

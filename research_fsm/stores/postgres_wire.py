@@ -254,7 +254,7 @@ def receive(pgconn: pq.abc.PGconn, message: bytes, longest: float) -> list[list[
         if result.status in _GOOD:
             answers.append(_rows(result))
         else:
-            refused = refused or _refusal(result)
+            refused = refused or _refusal(result, len(answers))
     if pgconn.status != pq.ConnStatus.OK or (
         refused is not None and refused.state[:2] in {"57", "08"} and refused.state != "57014"
     ):
@@ -277,14 +277,14 @@ def _rows(result: pq.abc.PGresult) -> list[Row]:
     return [tuple([value(row, column) for column in columns]) for row in range(result.ntuples)]
 
 
-def _refusal(result: pq.abc.PGresult) -> ServerSaid:
+def _refusal(result: pq.abc.PGresult, done: int) -> ServerSaid:
     def field(name: pq.DiagnosticField) -> str:
         return (result.error_field(name) or b"").decode(errors="replace")
 
     # Without the detail, which may quote a row.
     primary = field(pq.DiagnosticField.MESSAGE_PRIMARY) or "the server closed the connection"
     state = field(pq.DiagnosticField.SQLSTATE) or "08006"
-    return ServerSaid(state, primary, field(pq.DiagnosticField.CONSTRAINT_NAME))
+    return ServerSaid(state, primary, field(pq.DiagnosticField.CONSTRAINT_NAME), done)
 
 
 def settings(wait: float, word: str) -> bytes:

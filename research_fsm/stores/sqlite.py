@@ -31,6 +31,7 @@ from research_fsm.stores.sqlite_lock import LockFile
 from research_fsm.stores.sqlite_reads import SQLiteReader, load, text_or_bytes
 from research_fsm.stores.sqlite_schema import read_secret
 from research_fsm.stores.sqlite_writes import apply
+from research_fsm.stores.watch import OrderedWatch
 
 __all__ = ["SQLiteStore"]
 
@@ -134,6 +135,14 @@ class SQLiteStore(SQLiteReader):
             StoreBusy: Somebody else is writing.
         """
         return JoinedStore(self._where, connection, self._secret, self._clock)
+
+    def watch(self) -> OrderedWatch:
+        """Open an eye on the end of the log. Whoever writes holds the file's lock, so positions are in order."""
+        return OrderedWatch(self._where, self._newest)
+
+    def _newest(self) -> int:
+        newest: int = self._channel.rows("SELECT coalesce(max(position), 0) FROM events")[0][0]
+        return newest
 
     @contextmanager
     def snapshot(self) -> Iterator[SQLiteReader]:

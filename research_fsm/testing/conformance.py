@@ -38,6 +38,7 @@ from research_fsm.testing.suites.dispatching import ScriptableEngine, Taken
 from research_fsm.testing.suites.durable import DurableSuite, ProcessSuite
 from research_fsm.testing.suites.evidence import EvidenceSuite
 from research_fsm.testing.suites.handed_over import HandedOverSuite
+from research_fsm.testing.suites.feed import FeedSuite
 from research_fsm.testing.suites.lives import LivesSuite
 from research_fsm.testing.suites.log import LogSuite
 from research_fsm.testing.suites.reads import ReadsSuite
@@ -68,7 +69,7 @@ MakeDispatcher = Callable[[Callable[[], int]], tuple[Dispatcher | AsyncDispatche
 """Makes a dispatcher, and the fake engine behind it that tells the time by a clock in microseconds UTC."""
 
 
-class StoreConformance(LogSuite, RowsSuite, ReadsSuite, LivesSuite, CrowdsSuite, AwaitingSuite):
+class StoreConformance(LogSuite, RowsSuite, ReadsSuite, LivesSuite, CrowdsSuite, AwaitingSuite, FeedSuite):
     """The promise of `research_fsm.storage.Store`, and whole lives on it.
 
     A subclass defines ``make_store(self, clock)``, which returns a store that is empty at the first call within a

@@ -7,7 +7,19 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
-from research_fsm.storage import Head, Query, QueueEntry, Reader, RecordedEvent, Rule, Store, Token, UniqueKey, View
+from research_fsm.storage import (
+    Head,
+    Query,
+    QueueEntry,
+    Reader,
+    RecordedEvent,
+    Rule,
+    Store,
+    Token,
+    UniqueKey,
+    View,
+    Watch,
+)
 
 __all__ = ["Wrapped"]
 
@@ -36,6 +48,10 @@ class Wrapped:
     async def transact_async(self, query: Query, rule: Rule[A]) -> A:
         """Do the same for a caller who awaits."""
         return self.transact(query, rule)
+
+    def watch(self) -> Watch:
+        """The store's."""
+        return self.store.watch()
 
     def close(self) -> None:
         """Close the store."""

@@ -44,6 +44,9 @@ def test_both_have_the_same_doors() -> None:
     blocking, awaiting = doors(Runs), doors(AsyncRuns)
     assert list(blocking) == list(awaiting)
     for name, door in blocking.items():
+        if name == "follow":  # The one that gives an answer after the other, to ``for`` and to ``async for``.
+            assert inspect.signature(door).parameters == inspect.signature(awaiting[name]).parameters
+            continue
         assert inspect.signature(door) == inspect.signature(awaiting[name]), name
         assert inspect.iscoroutinefunction(awaiting[name]), name
         assert not inspect.iscoroutinefunction(door), name

@@ -8,8 +8,10 @@ import os
 import threading
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 
+from research_fsm.feed import follow
 from research_fsm.outcomes import AlreadyRunning, Claimed, Queued, QueueEmpty
 from research_fsm.runs import Runs
 from research_fsm.storage import Query, Receipt, View, Write
@@ -69,6 +71,15 @@ class DurableSuite(StoreSuite):
             same([event.version for event in other.events("a")], [1, 2, 3])
             same(contents(one), contents(other))
             same(one.secret, other.secret)
+
+    def test_a_follower_hears_what_another_opener_writes(self) -> None:
+        """It waits on one opener, and the event is written through another."""
+        with self.opened() as (one, _), self.opened() as (other, _):
+            put(other, end_of("a", 0, note(1)))
+            with closing(follow(one, wait=timedelta(minutes=2))) as events:
+                same(next(events).version, 1)
+                put(other, end_of("a", 1, note(2)))
+                same(next(events).version, 2)
 
     def test_many_may_open_a_new_place_at_once(self) -> None:
         """Whoever comes first makes it, and all of them can write to it."""
