@@ -3,16 +3,18 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, aclosing, closing, contextmanager
 from datetime import timedelta
 from itertools import islice
+from uuid import uuid4
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from research_fsm.errors import FeedStalled, StoreReadOnly, StoreUnavailable
+from research_fsm.errors import FeedStalled, StoreUnavailable
 from research_fsm.feed import follow, follow_async
 from research_fsm.storage import RecordedEvent
 from research_fsm.stores import postgres_watch
@@ -22,7 +24,7 @@ from research_fsm.testing.suites.base import end_of, note, put
 from tests.postgres.examples import plain, tell
 
 AT_ONCE = timedelta(0)
-LONG = timedelta(minutes=2)
+ROUNDS, EVENTS = 300, 10
 
 
 @pytest.fixture
@@ -100,11 +102,11 @@ def test_a_later_writer_is_not_waited_for(address: str, store: PostgresStore) ->
 def test_a_stall_is_bounded_and_says_who(address: str, store: PostgresStore) -> None:
     """After as long as the follower's patience; it may follow on from the same place, and has missed nothing."""
     put(store, end_of("before", 0, note()))
+    events = follow(store, patience=timedelta(milliseconds=20))
+    place = next(events).position
     with writing(address, store, "slow") as slow:
         put(store, end_of("quick", 0, note()))
         pid = slow.info.backend_pid
-        events = follow(store, patience=timedelta(milliseconds=20))
-        place = next(events).position
         with pytest.raises(FeedStalled, match=rf"settled up to position {place} .*backend {pid} \(billing, idle in tr"):
             next(events)
         slow.commit()
@@ -148,18 +150,20 @@ def test_a_notification_that_fails_takes_nothing_back(store: PostgresStore, monk
     assert [event.version for event in settled(store)] == [1, 2]
 
 
-def test_behind_a_pooler_the_follower_asks(address: str) -> None:
+def test_behind_a_pooler_the_follower_asks(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a direct address there is nobody to be notified by; with one there is."""
     with PostgresStore(address, prepared=False) as asking, closing(follow(asking)) as events:
         put(asking, end_of("a", 0, note()))
         assert next(events).version == 1
         put(asking, end_of("a", 1, note()))
         assert next(events).version == 2
-    with PostgresStore(address, prepared=False, direct=address) as told, closing(told.watch()) as watch:
-        with plain(address) as client:
-            channels = tell(client, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
-        assert watch._listening
-        del channels
+    monkeypatch.setattr(postgres_watch, "_LISTENING_SECONDS", 3600.0)
+    with PostgresStore(address, prepared=False, direct=address) as told, closing(follow(told)) as events:
+        writer = threading.Thread(target=put, args=(told, end_of("a", 2, note())))
+        assert [next(events).version, next(events).version] == [1, 2]
+        writer.start()
+        assert next(events).version == 3
+        writer.join()
 
 
 def test_a_follower_outlives_the_loss_of_its_connection(address: str, store: PostgresStore) -> None:
@@ -178,38 +182,111 @@ def test_a_follower_outlives_the_loss_of_its_connection(address: str, store: Pos
     assert read == [1, 2, 3, 4, 5]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    schedule=st.lists(
-        st.tuples(st.sampled_from(["write", "commit", "abort", "alone", "read"]), st.integers(0, 3)), max_size=24
-    )
+def test_a_transaction_in_two_phases_is_waited_for(address: str, store: PostgresStore) -> None:
+    """Once it is prepared it goes on without a connection, and under another name."""
+    with closing(store.watch()) as watch, plain(address) as client:
+        tell(client, "BEGIN")
+        put(store.joined(client), end_of("two phases", 0, note()))
+        put(store, end_of("quick", 0, note()))
+        assert watch.extent().settled == 0
+        tell(client, "PREPARE TRANSACTION 'ours'")
+        assert watch.extent().settled == 0
+        assert settled(store) == []
+        assert watch.behind() == "a prepared transaction"
+        tell(client, "COMMIT PREPARED 'ours'")
+        assert watch.extent().settled > 0
+    assert [event.stream for event in settled(store)] == ["two phases", "quick"]
+
+
+def test_a_follower_outlives_the_server() -> None:
+    """It is killed and started again while somebody follows; nobody has to begin anew."""
+    with PostgresServer() as server, PostgresStore(server.address()) as store, closing(follow(store)) as events:
+        put(store, end_of("a", 0, note()))
+        assert next(events).version == 1
+        server.kill()
+        with ThreadPoolExecutor(1) as other:
+            coming = other.submit(next, events)
+            server.start()
+            put(store, end_of("a", 1, note()))
+            assert coming.result().version == 2
+
+
+def test_a_server_that_stays_away_is_reported() -> None:
+    """After as long as the follower's patience."""
+    with PostgresServer() as server, PostgresStore(server.address()) as store:
+        put(store, end_of("a", 0, note()))
+        with closing(follow(store, patience=timedelta(milliseconds=50))) as events:
+            next(events)
+            server.stop()
+            with pytest.raises(StoreUnavailable):
+                next(events)
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["write", "commit", "abort", "alone", "read"]), st.integers(0, 3)), max_size=24
 )
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(schedule=STEPS)
 def test_whatever_the_order_of_commits_nothing_is_missed(
-    server: PostgresServer, schedule: list[tuple[str, int]]
+    address: str, store: PostgresStore, schedule: list[tuple[str, int]]
 ) -> None:
     """Several transactions write, commit and abort in any order; what was read in bits is the log, in its order."""
-    address = server.new_database()
-    streams = iter(range(1000))
+    start = max((event.position for event in store.events()), default=0)
     read: list[RecordedEvent] = []
-    with PostgresStore(address) as store, ExitStack() as stack:
+    with ExitStack() as stack:
         hosts = [stack.enter_context(psycopg.connect(address)) for _ in range(4)]
 
         def step(what: str, host: psycopg.Connection[tuple[object, ...]]) -> None:
             match what:
                 case "write":
-                    put(store.joined(host), end_of(f"s{next(streams)}", 0, note(), note()))
+                    put(store.joined(host), end_of(str(uuid4()), 0, note(), note()))
                 case "commit":
                     host.commit()
                 case "abort":
                     host.rollback()
                 case "alone":
-                    put(store, end_of(f"s{next(streams)}", 0, note()))
+                    put(store, end_of(str(uuid4()), 0, note()))
                 case _:
-                    read.extend(settled(store, after=read[-1].position if read else 0))
+                    read.extend(settled(store, after=read[-1].position if read else start))
 
         for what, number in schedule:
             step(what, hosts[number])
         for host in hosts:
             host.commit()
         step("read", hosts[0])
-        assert read == list(store.events())
+        assert read == list(store.events(after=start))
+
+
+@pytest.mark.long
+def test_a_follower_races_slow_and_fast_writers(address: str, store: PostgresStore) -> None:
+    """Two followers, six who write quickly and two whose transactions last, or are aborted; nothing is missed."""
+
+    def quick(number: int) -> None:
+        for version in range(ROUNDS):
+            put(store, end_of(f"quick {number}", version * EVENTS, *[note()] * EVENTS))
+
+    def slow(number: int) -> None:
+        with psycopg.connect(address) as host:
+            for version in range(ROUNDS // 20):
+                joined = store.joined(host)
+                put(joined, end_of(f"slow {number}", version * EVENTS, *[note()] * EVENTS))
+                for _ in range(50):
+                    tell(host, "SELECT count(*) FROM pg_class")
+                host.commit()
+                put(store.joined(host), end_of(f"gone {number} {version}", 0, note()))
+                host.rollback()
+
+    def everything() -> list[RecordedEvent]:
+        expected = 6 * ROUNDS * EVENTS + 2 * (ROUNDS // 20) * EVENTS
+        with closing(follow(store)) as events:
+            return list(islice(events, expected))
+
+    with ThreadPoolExecutor(10) as pool:
+        followers = [pool.submit(everything) for _ in range(2)]
+        writers = [pool.submit(quick, number) for number in range(6)] + [pool.submit(slow, number) for number in (0, 1)]
+        for writer in writers:
+            writer.result()
+        log = list(store.events())
+        assert [follower.result() for follower in followers] == [log, log]
