@@ -7,8 +7,8 @@ ended. So of what was the newest event at one moment it can be said that nothing
 everybody has ended who held that lock then or later in the same moment. Who holds it is looked up, never waited for.
 Another transaction that is left open anywhere in the database is in nobody's way, unless it has written events.
 
-The lock's holders are known by their virtual transaction; one that is prepared for a commit in two phases goes on
-under another name, so all of those are waited for.
+The lock's holders are known by their virtual transaction. One that is prepared for a commit in two phases goes on under
+another name when the server is restarted, so all of those are waited for.
 """
 
 # ruff: noqa: S608  # Statements are put together from the constants of this module.
@@ -49,7 +49,7 @@ FROM pg_stat_activity WHERE pid IN (SELECT pg_locks.pid {_WRITERS}) ORDER BY xac
 """
 
 _PREPARED = "-1/"
-"""How the virtual transaction begins of one that is prepared."""
+"""How the virtual transaction of a prepared one begins after a restart."""
 
 
 def notify(dialect: Dialect) -> bytes:

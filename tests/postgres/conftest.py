@@ -11,7 +11,7 @@ from research_fsm.testing.postgres import PostgresServer
 @pytest.fixture(scope="session")
 def server() -> Iterator[PostgresServer]:
     """A server that no test stops; who wants to kill one starts one of its own."""
-    with PostgresServer(max_prepared_transactions="4") as running:
+    with PostgresServer() as running:
         yield running
 
 

@@ -93,6 +93,7 @@ def test_a_later_writer_is_not_waited_for(address: str, store: PostgresStore) ->
         one = writers.enter_context(writing(address, store, "one"))
         before = watch.extent()
         other = writers.enter_context(writing(address, store, "other"))
+        assert watch.extent().settled < before.newest
         one.commit()
         assert watch.extent().settled == before.newest
         assert watch.extent().settled > before.settled
@@ -182,20 +183,28 @@ def test_a_follower_outlives_the_loss_of_its_connection(address: str, store: Pos
     assert read == [1, 2, 3, 4, 5]
 
 
-def test_a_transaction_in_two_phases_is_waited_for(address: str, store: PostgresStore) -> None:
-    """Once it is prepared it goes on without a connection, and under another name."""
-    with closing(store.watch()) as watch, plain(address) as client:
-        tell(client, "BEGIN")
-        put(store.joined(client), end_of("two phases", 0, note()))
-        put(store, end_of("quick", 0, note()))
-        assert watch.extent().settled == 0
-        tell(client, "PREPARE TRANSACTION 'ours'")
-        assert watch.extent().settled == 0
-        assert settled(store) == []
-        assert watch.behind() == "a prepared transaction"
-        tell(client, "COMMIT PREPARED 'ours'")
-        assert watch.extent().settled > 0
-    assert [event.stream for event in settled(store)] == ["two phases", "quick"]
+def test_a_transaction_in_two_phases_is_waited_for() -> None:
+    """Once it is prepared it goes on without a connection, and after a restart of the server under another name."""
+    with PostgresServer(max_prepared_transactions="1") as server, PostgresStore(server.address()) as store:
+        with closing(store.watch()) as watch:
+            with plain(server.address()) as client:
+                tell(client, "BEGIN")
+                put(store.joined(client), end_of("two phases", 0, note()))
+                put(store, end_of("quick", 0, note()))
+                assert watch.extent().settled == 0
+                tell(client, "PREPARE TRANSACTION 'ours'")
+            assert watch.extent().settled == 0
+            server.kill()
+            server.start()
+            with pytest.raises(StoreUnavailable):
+                watch.extent()
+            assert settled(store) == []
+            assert watch.extent().settled == 0
+            assert watch.behind() == "a prepared transaction"
+            with plain(server.address()) as client:
+                tell(client, "COMMIT PREPARED 'ours'")
+            assert watch.extent().settled > 0
+        assert [event.stream for event in settled(store)] == ["two phases", "quick"]
 
 
 def test_a_follower_outlives_the_server() -> None:
