@@ -37,8 +37,8 @@ from research_fsm.testing.suites.crowds import CrowdsSuite
 from research_fsm.testing.suites.dispatching import ScriptableEngine, Taken
 from research_fsm.testing.suites.durable import DurableSuite, ProcessSuite
 from research_fsm.testing.suites.evidence import EvidenceSuite
-from research_fsm.testing.suites.handed_over import HandedOverSuite
 from research_fsm.testing.suites.feed import FeedSuite
+from research_fsm.testing.suites.handed_over import HandedOverSuite
 from research_fsm.testing.suites.lives import LivesSuite
 from research_fsm.testing.suites.log import LogSuite
 from research_fsm.testing.suites.reads import ReadsSuite
