@@ -222,9 +222,9 @@ class AsyncRuns:
 
     # --- the embedded queue ---
 
-    async def take(self, *, actor: str | None = None) -> TakeAnswer:
-        """Take the next entry of the embedded queue, or take over one whose lease is over; claims its run."""
-        return await self._drive(self._doors.take(actor=actor))
+    async def take(self, run_id: str | None = None, *, actor: str | None = None) -> TakeAnswer:
+        """Take the next entry of the embedded queue, or a run's own, or take over one; claims its run."""
+        return await self._drive(self._doors.take(run_id, actor=actor))
 
     async def renew(self, run_id: str, run_no: int, external_id: str) -> Renewed | StaleRun:
         """Keep an entry of the embedded queue a little longer."""

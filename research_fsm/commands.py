@@ -265,8 +265,14 @@ class RecordAnswer:
 
 @frozen(kw_only=True)
 class TakeEntry:
-    """Take the next entry of the embedded queue, or take over one whose lease is over."""
+    """Take the next entry of the embedded queue, or take over one whose lease is over.
 
+    Args:
+        run_id: The run whose entry is meant, if it is not just the next one.
+        actor: Who asks.
+    """
+
+    run_id: str | None = field(default=None, validator=validators.optional(_uuid))
     actor: str | None = field(default=None, validator=_OPTIONAL)
 
 

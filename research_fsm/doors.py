@@ -213,9 +213,10 @@ class Doors:
 
     # --- the embedded queue ---
 
-    def take(self, *, actor: str | None) -> Flow[TakeAnswer]:
-        """Take the next entry of the embedded queue."""
-        return _one(transactions.take(TakeEntry(actor=actor), self.policy))
+    def take(self, run_id: str | None, *, actor: str | None) -> Flow[TakeAnswer]:
+        """Take the next entry of the embedded queue, or a run's own."""
+        run_id = None if run_id is None else checked_uuid("run_id", run_id)
+        return _one(transactions.take(TakeEntry(run_id=run_id, actor=actor), self.policy))
 
     def renew(self, run_id: str, run_no: int, external_id: str) -> Flow[Renewed | StaleRun]:
         """Keep an entry of the embedded queue a little longer."""

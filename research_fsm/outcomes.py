@@ -361,7 +361,7 @@ class Renewed(Success):
 
 @frozen
 class QueueEmpty(Success):
-    """No entry of the embedded queue is free now."""
+    """No entry of the embedded queue is free now, or not the one that was asked for."""
 
     def __str__(self) -> str:
         return "nothing is waiting"

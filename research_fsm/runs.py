@@ -325,9 +325,18 @@ class Runs:
 
     # --- the embedded queue ---
 
-    def take(self, *, actor: str | None = None) -> TakeAnswer:
-        """Take the next entry of the embedded queue, or take over one whose lease is over; claims its run."""
-        return self._drive(self._doors.take(actor=actor))
+    def take(self, run_id: str | None = None, *, actor: str | None = None) -> TakeAnswer:
+        """Take the next entry of the embedded queue, or take over one whose lease is over; claims its run.
+
+        Args:
+            run_id: The run whose entry is meant; None for whichever is next.
+            actor: Who asks.
+
+        Returns:
+            `Claimed` with the profile; `QueueEmpty` if nothing is free, or the named entry is not; `GivenUp` if its
+            deliveries were used up; `EntrySkipped` if its person cannot be read.
+        """
+        return self._drive(self._doors.take(run_id, actor=actor))
 
     def renew(self, run_id: str, run_no: int, external_id: str) -> Renewed | StaleRun:
         """Keep an entry of the embedded queue a little longer."""

@@ -343,10 +343,10 @@ def fail(command: FailRun, policy: Policy) -> Transaction[CallbackAnswer]:
 
 
 def take(command: TakeEntry, policy: Policy) -> Transaction[TakeAnswer]:
-    """Take the first free entry and claim its run, in one transaction."""
+    """Take the first free entry, or the one that is named if it is free, and claim its run, in one transaction."""
 
     def rule(view: View, now: int) -> Write[TakeAnswer]:
-        if view.entry is None:
+        if view.entry is None or (view.entry.lease_until or 0) > now:
             return Write(answer=QueueEmpty())
         try:
             person = person_in(view, person_id_of(view.entry.stream))
@@ -361,7 +361,7 @@ def take(command: TakeEntry, policy: Policy) -> Transaction[TakeAnswer]:
             return Write(answer=decision.answer, dequeued=(view.entry.run_id,))
         return _written(view, person, decision, now, policy, command.actor)
 
-    return Query(next_entry=True, documents=(PROFILE,)), rule
+    return Query(entry=command.run_id, next_entry=command.run_id is None, documents=(PROFILE,)), rule
 
 
 def renew(command: RenewLease, policy: Policy) -> Transaction[Renewed | StaleRun]:

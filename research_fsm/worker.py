@@ -37,8 +37,8 @@ class ResearchRequest:
         run_id: The run.
         run_no: Its number.
         profile: What is known of the person. Personal data.
-        stopped: Tells whether the lease is lost, so that what is done from now on counts for nothing. A long
-            pipeline asks between two steps; one that awaits is cancelled instead.
+        stopped: Tells whether the lease is lost or let go, so that what is done from now on counts for nothing. A
+            long pipeline asks between two steps; one that awaits is cancelled instead.
     """
 
     person_id: str
@@ -58,6 +58,10 @@ class Report:
 
 Pipeline = Callable[[ResearchRequest], "Mapping[str, Json] | Report | Awaitable[Mapping[str, Json] | Report]"]
 """Does the research: returns the report's content, or a `Report`. What it raises fails the run."""
+
+
+def _never() -> bool:
+    return False
 
 
 class Worker:
@@ -88,24 +92,29 @@ class Worker:
             if idle:
                 stop.wait(_IDLE_SECONDS)
 
-    def run_once(self) -> bool:
+    def run_once(self, run_id: str | None = None, *, let_go: Callable[[], bool] = _never) -> bool:
         """Take one entry and work on it.
+
+        Args:
+            run_id: The run whose entry is meant; None for whichever is next.
+            let_go: Tells whether to stop in the middle and leave the run to somebody else: nothing is reported
+                then, and the entry is free once its lease is over. By default never.
 
         Returns:
             Whether there was one.
         """
         asked_at = time.monotonic()
-        match self._runs.take(actor=self._name):
+        match self._runs.take(run_id, actor=self._name):
             case QueueEmpty():
                 return False
             case GivenUp() | EntrySkipped() as passed_over:
                 _log.warning("%s", passed_over)
             case Claimed() as claimed:
-                self._work(claimed, asked_at)
+                self._work(claimed, asked_at, let_go)
         return True
 
-    def _work(self, claimed: Claimed, asked_at: float) -> None:
-        with _Lease(self._runs, claimed, asked_at) as lease:
+    def _work(self, claimed: Claimed, asked_at: float, let_go: Callable[[], bool]) -> None:
+        with _Lease(self._runs, claimed, asked_at, let_go) as lease:
             try:
                 outcome: Report | str = _as_report(self._research(claimed, lease))
             except (Exception, SystemExit) as error:  # noqa: BLE001  # Whatever a pipeline raises fails its run.
@@ -147,9 +156,10 @@ class Worker:
 class _Lease:
     """A worker's hold on its entry, renewed by a thread while the pipeline is at work."""
 
-    def __init__(self, runs: Runs, claimed: Claimed, asked_at: float) -> None:
+    def __init__(self, runs: Runs, claimed: Claimed, asked_at: float, let_go: Callable[[], bool] = _never) -> None:
         self._runs = runs
         self._claimed = claimed
+        self._let_go = let_go
         self._seconds = runs.policy.worker_lease.total_seconds()
         self._until = asked_at + self._seconds
         self._lost = False
@@ -167,7 +177,7 @@ class _Lease:
     @property
     def held(self) -> bool:
         """Whether the entry is still ours, counted from before we asked; once lost, it is lost for good."""
-        if self.left <= 0:
+        if self.left <= 0 or self._let_go():
             self._lost = True  # The pipeline is stopped for it: a renewal that is answered later revives nothing.
         return not self._lost
 

@@ -179,9 +179,11 @@ def _report(step: Step, command: c.CompleteRun | c.FailRun) -> Iterator[str]:
         yield from _answered(step, "X3", o.StaleRun, when="" if run is None else f" by {run.claimed_by}")
 
 
-def _take(step: Step, _: c.TakeEntry) -> Iterator[str]:
+def _take(step: Step, command: c.TakeEntry) -> Iterator[str]:
     person, entry = step.before.person, step.before.entry
     run = person.current(person.run_no)
+    if command.run_id is not None and entry is not None and entry.run_id != command.run_id:
+        entry = None
     if entry is None or not (entry.lease_until is None or entry.lease_until <= step.now):
         yield from _answered(step, "X1", o.QueueEmpty)
         yield from _run_unchanged(step, "X1")

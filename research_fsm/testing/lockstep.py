@@ -111,6 +111,8 @@ class Lockstep:
         match command:
             case c.GrantCredits() | c.RevokeCredits():
                 return None
+            case c.TakeEntry() if command.run_id is not None:
+                return self._people.get(command.run_id)
             case c.TakeEntry():
                 entry = self.store.read(Query(next_entry=True)).entry
                 return None if entry is None else transactions.person_id_of(entry.stream)

@@ -206,12 +206,14 @@ class _Machine(RuleBasedStateMachine):
         """Report a failure, in time or late, as whoever one is."""
         self.stores.ask(c.FailRun(**self.named(run, who, wrong=wrong), detail=detail))
 
-    @rule(run=runs, what=st.sampled_from(("take", "take", "renew", "arm")), who=st.sampled_from(_WHO))
+    @rule(run=runs, what=st.sampled_from(("take", "take its own", "renew", "arm")), who=st.sampled_from(_WHO))
     def work(self, run: _Run, what: str, who: str) -> None:
-        """Take an entry of the embedded queue, renew a lease, one's own or not, or allow an attempt."""
+        """Take an entry of the embedded queue, the next or a run's own, renew a lease, or allow an attempt."""
         match what:
             case "take":
                 self.stores.ask(c.TakeEntry())
+            case "take its own":
+                self.stores.ask(c.TakeEntry(run_id=run.run_id))
             case "renew":
                 self.stores.ask(c.RenewLease(**self.named(run, who)))
             case _:

@@ -175,7 +175,7 @@ def _by_type() -> Mapping[type[Any], Callable[[], st.SearchStrategy[Any]]]:
             joined=st.booleans(),
             actor=actor,
         ),
-        c.TakeEntry: lambda: st.builds(c.TakeEntry, actor=actor),
+        c.TakeEntry: lambda: st.builds(c.TakeEntry, run_id=st.none() | uuids(), actor=actor),
     }
 
 

@@ -36,6 +36,7 @@ def commands(state: State, most_credits: int) -> Iterator[Command]:
     if person.run is not None:
         run_id = person.run.run_id
         yield c.ArmAttempt(run_id=run_id)
+        yield c.TakeEntry(run_id=run_id)
         yield c.ClaimRun(run_id=run_id, run_no=run_no + 1, external_id="x")
         for report in (_REPORT, _OTHER):
             yield c.CompleteRun(run_id=run_id, run_no=run_no, external_id="x", report=report)

@@ -237,9 +237,9 @@ def test_a_lease_counts_from_before_it_was_asked_for(house: House, monotonic: Mo
     """A take that took nine seconds leaves one: the worker stops no later than the store lets another begin."""
     take = house.runs.take
 
-    def slow(*, actor: str | None = None) -> object:
+    def slow(run_id: str | None, *, actor: str | None = None) -> object:
         monotonic.seconds += 9
-        return take(actor=actor)
+        return take(run_id, actor=actor)
 
     def pipeline(request: ResearchRequest) -> dict[str, Json]:
         assert not request.stopped()
@@ -350,6 +350,47 @@ def test_a_pipeline_of_somebody_who_was_erased_is_cancelled(house: House, caplog
 
     assert Worker(house.runs, pipeline).run_once()
     assert caplog.text.count(LOST) == 1
+
+
+def test_a_run_is_worked_on_by_its_name(house: House) -> None:
+    """Before those who came earlier; there is nothing to do for a run that is nobody's, or with somebody."""
+    house.granted(1)
+    later = house.runs.start(house.added()).accepted().run_id
+    worker = Worker(house.runs, lambda request: {"run": request.run_id})
+    assert worker.run_once(later)
+    assert not worker.run_once(later)
+    assert [str(one.status) for one in house.runs.people(OWNER).people] == ["complete", "running"]
+    assert worker.run_once()
+
+
+def test_a_blocking_pipeline_that_is_let_go_is_told(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """What it returns counts for nothing, and the run is for whoever takes it over."""
+    told: list[bool] = []
+
+    def pipeline(request: ResearchRequest) -> dict[str, Json]:
+        going.set()
+        told.append(request.stopped())
+        return {}
+
+    going = threading.Event()
+    assert Worker(house.runs, pipeline).run_once(let_go=going.is_set)
+    assert told == [True]
+    assert caplog.text.count(LOST) == 1
+    house.clock.pass_(seconds=10)
+    assert claimed(house).external_id.endswith(":2")
+
+
+def test_an_awaiting_pipeline_that_is_let_go_is_cancelled(house: House) -> None:
+    """It ends, and the run does not."""
+    going = threading.Event()
+
+    async def pipeline(_: ResearchRequest) -> dict[str, Json]:
+        going.set()
+        await asyncio.Event().wait()
+        return {}
+
+    assert Worker(house.runs, pipeline).run_once(let_go=going.is_set)
+    assert person(house).status == "running"
 
 
 def test_a_worker_that_was_taken_over_learns_it_when_it_renews(house: House) -> None:
@@ -543,11 +584,11 @@ def test_a_worker_outlives_an_error_of_the_store(
     take = house.runs.take
     taken: list[object] = [error]
 
-    def taking(*, actor: str | None = None) -> object:
+    def taking(run_id: str | None, *, actor: str | None = None) -> object:
         if len(taken) == 1:
             taken.append(None)
             raise error
-        answer = take(actor=actor)
+        answer = take(run_id, actor=actor)
         if isinstance(answer, QueueEmpty):
             stop.set()
         return answer
@@ -637,9 +678,9 @@ def test_a_mistake_of_ours_does_not_end_a_worker(caplog: pytest.LogCaptureFixtur
     stop = threading.Event()
 
     class Broken(Runs):
-        def take(self, *, actor: str | None = None) -> Any:  # noqa: ANN401  # It returns nothing.
+        def take(self, run_id: str | None = None, *, actor: str | None = None) -> Any:  # noqa: ANN401  # It returns nothing.
             stop.set()
-            raise ZeroDivisionError(actor)
+            raise ZeroDivisionError(run_id, actor)
 
     Worker(Broken(MemoryStore()), lambda _: {}).run(stop)
     assert "ZeroDivisionError" in caplog.text

@@ -167,6 +167,22 @@ class LivesSuite(ServiceSuite):
             same(_details(runs, person_id).status, Status.FAILED)
             same(runs.balance("acme").charged, 1)
 
+    def test_an_entry_is_taken_by_its_run(self) -> None:
+        """Whichever is next; not while somebody has it, nor once its run is over; and taken over like any other."""
+        with self.service() as (runs, clock):
+            first, second = added(runs), added(runs)
+            runs.start(first).accepted()
+            run_id = runs.start(second).accepted().run_id
+            taken = the(Claimed, runs.take(run_id))
+            same((taken.person_id, taken.profile), (second, {"linkedin_url": ADA.linkedin_url}))
+            the(QueueEmpty, runs.take(run_id))
+            clock.advance(runs.policy.worker_lease)
+            again = the(Claimed, runs.take(run_id))
+            the(StaleRun, runs.complete(run_id, 1, taken.external_id, "late"))
+            the(Completed, runs.complete(run_id, 1, again.external_id, "done"))
+            the(QueueEmpty, runs.take(run_id))
+            same(the(Claimed, runs.take()).person_id, first)
+
     def test_an_erased_person_is_gone(self) -> None:
         """In every read, for every key; the log still verifies, and an open run's callbacks are stale."""
         with self.service() as (runs, _):
