@@ -29,7 +29,7 @@ from research_fsm.stores.postgres_errors import RERUN, ServerSaid, WireLost, fai
 from research_fsm.stores.postgres_joined import JoinedStore
 from research_fsm.stores.postgres_load import LOADING, load
 from research_fsm.stores.postgres_reads import READING, PostgresReader, Source
-from research_fsm.stores.postgres_schema import migrate, read_settings
+from research_fsm.stores.postgres_schema import Jobs, migrate, read_settings
 from research_fsm.stores.postgres_statements import Dialect
 from research_fsm.stores.postgres_watch import PostgresWatch, listen, notify
 from research_fsm.stores.postgres_wire import Address, Wire, settings
@@ -68,6 +68,8 @@ class PostgresStore(PostgresReader):
             pooler stands between: one such as PgBouncer may give each transaction another connection.
         direct: The address of the server itself, where `address` is a pooler's: a feed is notified of news over it.
         create: Whether a store is made if there is none.
+        jobs: What makes a job of every entry of the queue, for workers of another program; the default leaves that
+            as it is.
 
     Raises:
         InvalidInput: The address or the schema is none, or the wait is out of bounds.
@@ -88,6 +90,7 @@ class PostgresStore(PostgresReader):
         prepared: bool | None = None,
         direct: str | None = None,
         create: bool = True,
+        jobs: Jobs | None = None,
     ) -> None:
         if not timedelta(0) <= wait <= _LONGEST:
             raise InvalidInput("wait", f"{wait} is not between 0 and {_LONGEST.days} day")
@@ -96,6 +99,7 @@ class PostgresStore(PostgresReader):
         self._where, self._wait = self._address.where, wait / timedelta(seconds=1)
         self._prepared = place.prepared if prepared is None else prepared
         self._create = create
+        self._jobs = jobs
         self._direct = None if direct is None else Address.of(direct)
         # What is prepared on a host's connection is the host's.
         self._dialect = self._unprepared = Dialect(place.schema if schema is None else schema, prepares=False)
@@ -118,6 +122,11 @@ class PostgresStore(PostgresReader):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def schema(self) -> str:
+        """The schema that holds the tables."""
+        return self._dialect.schema
 
     @property
     def secret(self) -> bytes:
@@ -320,6 +329,8 @@ class PostgresStore(PostgresReader):
             wire.run(settings(self._wait, "SET"))
         if self._known is None:
             migrate(wire, self._dialect, create=self._create)
+            if self._jobs is not None:
+                self._jobs.set_up(wire, self._dialect)
         secret = read_settings(wire, self._dialect)
         if self._known is not None and secret != self._known:
             raise StoreUnavailable(self._where, _ANOTHER)

@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import MappingProxyType
+from typing import Protocol
 
 from research_fsm.errors import InvalidInput, StoreDamaged, StoreForeign, StoreTooNew, StoreUnavailable
 from research_fsm.stores.postgres_address import SCHEMA, Place
@@ -20,7 +21,7 @@ from research_fsm.stores.postgres_errors import ServerSaid, WireLost, failure
 from research_fsm.stores.postgres_statements import Dialect
 from research_fsm.stores.postgres_wire import Address, Wire
 
-__all__ = ["APPEND_ONLY", "RIGHTS", "SCHEMA_VERSION", "grants", "migrate", "new_schema", "read_settings"]
+__all__ = ["APPEND_ONLY", "RIGHTS", "SCHEMA_VERSION", "Jobs", "grants", "migrate", "new_schema", "read_settings"]
 
 _KEY = 'text COLLATE "C"'
 
@@ -125,6 +126,14 @@ SELECT to_regclass('{s}.settings') IS NOT NULL,
 # IF NOT EXISTS asks for the right to make schemas even where there is one.
 _MAKE = "DO $$ BEGIN IF to_regnamespace('{s}') IS NULL THEN CREATE SCHEMA {s}; END IF; END $$"
 _SETTINGS = "SELECT name, encode(value, 'hex') FROM {s}.settings"
+
+
+class Jobs(Protocol):
+    """Makes a job of every entry of the queue, for workers of another program, in the entry's own transaction."""
+
+    def set_up(self, wire: Wire, dialect: Dialect) -> None:
+        """See to it, once the tables are there, and raise one of our own errors if it cannot be."""
+        ...
 
 
 def migrate(wire: Wire, dialect: Dialect, *, create: bool) -> None:
