@@ -1,7 +1,6 @@
 """What the tests of procrastinate's jobs share: a store beside its tables, an app, workers, and what psql shows."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from attrs import frozen
@@ -15,7 +14,7 @@ from research_fsm.testing.clock import ManualClock
 from research_fsm.worker import Pipeline, ResearchRequest
 from tests.postgres.examples import plain, tell
 
-__all__ = ["ADA", "JOBS", "NEW_YEAR", "Job", "Office", "apply_schema", "at_once", "found"]
+__all__ = ["ADA", "JOBS", "NEW_YEAR", "Job", "Office", "apply_schema", "found"]
 
 ADA = Profile(first_name="Ada", last_name="Lovelace", company="Analytical Engines")
 JOBS = Procrastinate(queue="research", priority=7)
@@ -107,10 +106,3 @@ class Office:
         with plain(self.address) as client:
             sql = f"SELECT status::text FROM procrastinate_jobs WHERE task_name = '{JOBS.task}.recover' ORDER BY id"  # noqa: S608  # Ours.
             return [row[0] for row in tell(client, sql)]
-
-
-def at_once(callers: int, call: Callable[[int], object]) -> list[object]:
-    """Let many threads call at the same moment."""
-    from research_fsm.testing.suites.job import at_once as together
-
-    return together(callers, call)
