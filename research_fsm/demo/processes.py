@@ -210,6 +210,7 @@ def _listen(child: Child, heard: Heard) -> None:
         with stdout:
             for line in stdout:
                 heard.put((child, line.strip()))
+    child.popen.wait()  # Its standard output is closed a moment before its standard input is.
     heard.put((child, None))
 
 
