@@ -215,7 +215,7 @@ RIGHTS = MappingProxyType(
         "events": "SELECT, INSERT",
         "heads": "SELECT, INSERT, UPDATE",
         "receipts": "SELECT, INSERT, UPDATE",
-        "documents": "SELECT, INSERT, UPDATE, DELETE",
+        "documents": "SELECT, INSERT, DELETE",
         "unique_keys": "SELECT, INSERT, DELETE",
         "queue": "SELECT, INSERT, UPDATE, DELETE",
         "tokens": "SELECT, INSERT, UPDATE",

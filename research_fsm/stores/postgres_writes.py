@@ -75,13 +75,20 @@ INSERT INTO {s}.receipts (key, stream, fingerprint, answer) SELECT r->>0, r->>1,
 FROM jsonb_array_elements($1) AS rows(r) ORDER BY (r->>0) COLLATE "C"
 """,
 )
+# Removed and put, so that a role which erases documents need not be let update them, too.
+_REPLACED_DOCUMENTS = Statement(
+    "replaced_documents",
+    ("jsonb",),
+    """
+DELETE FROM {s}.documents USING jsonb_array_elements($1) AS rows(r) WHERE stream = r->>0 AND name = r->>1
+""",
+)
 _PUT_DOCUMENTS = Statement(
     "put_documents",
     ("jsonb",),
     """
 INSERT INTO {s}.documents (stream, name, body) SELECT r->>0, r->>1, decode(r->>2, 'base64')
 FROM jsonb_array_elements($1) AS rows(r) ORDER BY (r->>0) COLLATE "C", (r->>1) COLLATE "C"
-ON CONFLICT (stream, name) DO UPDATE SET body = excluded.body
 """,
 )
 _DEQUEUED = Statement("dequeued", ("text[]",), "DELETE FROM {s}.queue WHERE run_id = ANY($1)")
@@ -122,6 +129,7 @@ WRITING = (
     _KEYS,
     _SETTLED,
     _RECEIPTS,
+    _REPLACED_DOCUMENTS,
     _PUT_DOCUMENTS,
     _DEQUEUED,
     _ENQUEUED,
@@ -161,6 +169,7 @@ def _statements(dialect: Dialect, changes: Changes) -> list[bytes]:
         rows = changes.receipts.values()
         put(_RECEIPTS, ((row.key, row.stream, row.fingerprint, row.answer.decode()) for row in rows))
     if changes.documents:
+        put(_REPLACED_DOCUMENTS, changes.documents)
         put(_PUT_DOCUMENTS, ((stream, name, body) for (stream, name), body in changes.documents.items()))
     if changes.dequeued:
         found.append(dialect.call(_DEQUEUED, tuple(changes.dequeued)))

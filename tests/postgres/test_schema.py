@@ -62,10 +62,15 @@ def test_the_log_is_append_only(server: PostgresServer, schema: str, statement: 
 
 
 def test_a_role_that_may_only_append_is_enough(server: PostgresServer, schema: str) -> None:
-    """The whole job, from the grant of credits to an erasure, by a role that could not change the log."""
+    """The whole job, from the grant of credits to an erasure; only heads, receipts and the queue are ever updated."""
     PostgresStore(server.address(), schema=schema).close()
     with plain(server.address()) as client, role(client, f"role_{schema}") as name:
         tell(client, grants(name, schema))
+        tell(client, f"REVOKE UPDATE ON {schema}.tokens FROM {name}")  # For whoever makes tokens and revokes them.
+        updated = (
+            "SELECT table_name FROM information_schema.role_table_grants WHERE grantee = %s AND privilege_type = %s"
+        )
+        assert sorted(client.execute(updated.encode(), (name, "UPDATE"))) == [("heads",), ("queue",), ("receipts",)]
         with PostgresStore(server.address(user=name), schema=schema) as store:
             runs = Runs(store)
             runs.grant("acme", 2)
@@ -74,7 +79,7 @@ def test_a_role_that_may_only_append_is_enough(server: PostgresServer, schema: s
             taken = runs.take()
             assert isinstance(taken, Claimed)
             runs.complete(taken.run_id, taken.run_no, taken.external_id, {"found": 1}).accepted()
-            runs.tokens.create("acme")
+            runs.mark_stale(person)
             runs.erase(person)
             assert list(audit.verify(store)) == []
         with plain(server.address(user=name)) as limited:
