@@ -74,7 +74,7 @@ class Breaking:
 
     def run(self, message: bytes) -> list[list[Row]]:
         """Send a message, or break."""
-        if message.endswith(b"COMMIT") and self.commits == 0:
+        if b"\nCOMMIT" in message and self.commits == 0:
             self.commits += 1
             error = self._trouble(lambda: self._run(message))
             self._wire.drop()
