@@ -8,16 +8,17 @@ a partner's LinkedIn URL is personal data, so that a lost unique key of one is n
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from itertools import islice
 
-from attrs import Factory, define
+from attrs import frozen
 
 from research_fsm import account as accounts
 from research_fsm import audit_beside as beside
 from research_fsm import codec, laws, transactions
 from research_fsm import person as people
-from research_fsm.account import Account, credits_for
-from research_fsm.audit_beside import Chain, Grant, Life, mistyped, printable
-from research_fsm.audit_memory import Remembered, Scratch
+from research_fsm.account import credits_for
+from research_fsm.audit_memory import Listed, Remembered, Scratch
+from research_fsm.audit_streams import Stream, documents_of, mistyped, printable, remembered, well_typed
 from research_fsm.errors import LogUnreadable
 from research_fsm.events import (
     AccountEvent,
@@ -27,17 +28,22 @@ from research_fsm.events import (
     CreditsRefunded,
     CreditsReleased,
     CreditsRevoked,
+    PersonErased,
     PersonEvent,
     RunStarted,
 )
-from research_fsm.laws import Finding
-from research_fsm.lifecycle import Phase, Status
+from research_fsm.laws import Erased, Finding
 from research_fsm.person import Hold
-from research_fsm.storage import Query, Reader, RecordedEvent, UniqueKey, first_hash, next_hash
+from research_fsm.storage import Query, Reader, RecordedEvent, next_hash
 
-__all__ = ["verify", "verify_events"]
+__all__ = ["BESIDE", "verify", "verify_events"]
 
-_CHUNK = 200
+BESIDE = frozenset({"way_out", "heads_are_folds", "documents_match"})
+"""The laws about what stands beside a log, which `verify_events` cannot look at."""
+
+
+_PAGE = 200
+"""How many events are followed before what stands beside them is looked at, all of it together."""
 
 _AT_HAND = 2000
 """How many streams are remembered without looking into the file."""
@@ -45,232 +51,233 @@ _AT_HAND = 2000
 _CreditsOfRun = CreditsHeld | CreditsCharged | CreditsReleased | CreditsRefunded
 
 
-def verify(reader: Reader, followed: Callable[[], object] = lambda: None) -> Iterator[Finding]:
+def verify(
+    reader: Reader,
+    followed: Callable[[int], object] = lambda _: None,
+    erased: Callable[[Erased], object] = lambda _: None,
+) -> Iterator[Finding]:
     """Yield every place where the log breaks a law; nothing if it is whole.
 
     A tail that was cut off together with its heads leaves a shorter log that is whole, and is not found here.
 
     Args:
         reader: A store, or a snapshot of one. It is not written to, and may be written to by others meanwhile.
-        followed: Called after each event, to show how far it is.
+        followed: Called now and then with the number of events since the last time, to show how far it is.
+        erased: Called for each person who was erased.
     """
     with closing(Scratch()) as scratch, reader.snapshot() as log:
-        yield from _Audit.remembering_in(scratch).findings(log, followed)
+        audit = _Audit(scratch, erased)
+        events = log.events()
+        while page := list(islice(events, _PAGE)):
+            for recorded in page:
+                audit.follow(recorded)
+            audit.compare_documents(log)
+            yield from audit.findings()
+            followed(len(page))
+        yield from audit.keys_used_twice()
+        yield from beside.keys_differ(log, audit.keys)
+        yield from beside.rows_differ(log, audit.streams, scratch)
 
 
-def verify_events(events: Iterable[RecordedEvent]) -> Iterator[Finding]:
+def verify_events(
+    events: Iterable[RecordedEvent], erased: Callable[[Erased], object] = lambda _: None
+) -> Iterator[Finding]:
     """Yield every place where events alone, such as those of an exported file, break a law.
 
     What stands beside a log is not asked for: heads, documents, unique keys and the embedded queue.
 
     Args:
         events: A whole log's events in the order of their positions. That they cannot be read on is a finding, too.
+        erased: Called for each person who was erased.
     """
     with closing(Scratch()) as scratch:
-        audit = _Audit.remembering_in(scratch)
+        audit = _Audit(scratch, erased)
         try:
             for recorded in events:
-                yield from audit.followed(recorded)
-                audit.documents, audit.keys = [], []
+                audit.follow(recorded)
+                audit.documents.clear()
+                yield from audit.findings()
         except LogUnreadable as error:
             yield Finding("readable", error.what, None, f"{error.problem}; nothing behind it was looked at")
             return
-        yield from audit.unsettled()
+        yield from audit.keys_used_twice()
+        for name, stream in audit.streams.everything():
+            yield from beside.unsettled(name, stream)
 
 
-@define
+@frozen
+class _Grant:
+    """A grant as far as the log has been followed: how much, if it was granted, and whether it was taken back."""
+
+    amount: int | None
+    revoked: bool
+
+
+_NOT_GRANTED = _Grant(None, revoked=False)
+
+
 class _Audit:
-    """What is remembered while the log goes by: little for each stream, grant and request key, and that in a file."""
+    """What is remembered while the log goes by, and what was found in it."""
 
-    chains: Remembered[Chain]
-    lives: Remembered[Life]
-    accounts: Remembered[Account]
-    grants: Remembered[Grant]
-    holds: Remembered[tuple[int, Hold]]
-    requests: Remembered[bool]
-    documents: list[tuple[str, int, str, str]] = Factory(list)
-    keys: list[tuple[int, UniqueKey]] = Factory(list)
+    def __init__(self, scratch: Scratch, erased: Callable[[Erased], object]) -> None:
+        self._found: list[Finding] = []
+        self.streams: Remembered[Stream] = remembered(scratch, _AT_HAND)
+        self.documents: list[tuple[str, int, str, str]] = []
+        self.keys: Listed[tuple[int, str, bytes]] = Listed(scratch)
+        self._requests: Listed[tuple[str, int]] = Listed(scratch)
+        self._erased = erased
+        self._grants: Remembered[_Grant] = Remembered(scratch, _AT_HAND, lambda _: _NOT_GRANTED)
 
-    @classmethod
-    def remembering_in(cls, scratch: Scratch) -> "_Audit":
-        return cls(
-            chains=Remembered(scratch, _AT_HAND),
-            lives=Remembered(scratch, _AT_HAND),
-            accounts=Remembered(scratch, _AT_HAND),
-            grants=Remembered(scratch, _AT_HAND),
-            holds=Remembered(scratch, _AT_HAND),
-            requests=Remembered(scratch, _AT_HAND),
-        )
-
-    def findings(self, log: Reader, followed: Callable[[], object]) -> Iterator[Finding]:
-        for recorded in log.events():
-            yield from self.followed(recorded)
-            followed()
-            if len(self.documents) + len(self.keys) >= _CHUNK:
-                yield from self._beside_the_log(log)
-        yield from self._beside_the_log(log)
-        yield from self.unsettled()
-        yield from beside.heads_differ(log, self.chains, self.lives, self.accounts)
-        yield from beside.forgotten(log, self.lives)
-        yield from beside.left_behind(log, self.lives)
+    def findings(self) -> list[Finding]:
+        """Return what was found since the last time, and let go of what need not be at hand."""
+        self.streams.trim()
+        self._grants.trim()
+        found, self._found = self._found, []
+        return found
 
     # --- one event after the other ---
 
-    def followed(self, recorded: RecordedEvent) -> Iterator[Finding]:
-        stream, version = recorded.stream, recorded.version
-        spoilt = ", ".join(words for _, words in mistyped(recorded))
-        if spoilt:
-            yield self._passed_over(recorded, spoilt)
+    def follow(self, recorded: RecordedEvent) -> None:
+        """Take the next event of the log."""
+        if not well_typed(recorded):
+            self._pass_over(recorded)
             return
-        chain = self._chain_of(recorded)
-        if version != chain.version + 1:
-            yield Finding("gapless", stream, version, f"version {version} follows version {chain.version}")
-        if recorded.hash != next_hash(chain.hash, stream, version, recorded, recorded.at):
-            yield Finding("chained", stream, version, "the hash is not that of this event after the previous one")
-        chain.version, chain.hash = version, recorded.hash
-        kind, _, name = stream.partition(":")
+        name, version = recorded.stream, recorded.version
+        stream = self.streams[name]
+        if stream.first is None:
+            stream.first = recorded.position
+        if version != stream.version + 1:
+            self._find("gapless", recorded, f"version {version} follows version {stream.version}")
+        if recorded.hash != next_hash(stream.hash, name, version, recorded, recorded.at):
+            self._find("chained", recorded, "the hash is not that of this event after the previous one")
+        stream.version, stream.hash = version, recorded.hash
+        kind, _, whose = name.partition(":")
         try:
-            codec.decode_meta(recorded.meta)
+            meta = codec.decode_meta(recorded.meta)
             if kind == "person":
-                yield from self._lived(name, codec.decode_person_event(recorded), recorded)
+                event = codec.decode_person_event(recorded)
+                self._live(whose, stream, event, recorded)
+                if isinstance(event, PersonErased):
+                    self._erased(Erased(whose, recorded.at, meta.actor))
             elif kind == "account":
-                yield from self._booked(name, codec.decode_account_event(recorded), recorded)
+                self._book(whose, stream, codec.decode_account_event(recorded), recorded)
             else:
-                yield Finding("readable", stream, version, "the stream is neither a person's nor an account's")
+                self._find("readable", recorded, "the stream is neither a person's nor an account's")
         except (LogUnreadable, RecursionError) as error:
-            yield Finding("readable", stream, version, str(error))
+            self._find("readable", recorded, str(error))
 
-    def _chain_of(self, recorded: RecordedEvent) -> Chain:
-        chain = self.chains.get(recorded.stream)
-        if chain is None:
-            chain = Chain(0, first_hash(recorded.stream), recorded.position)
-            self.chains.put(recorded.stream, chain)
-        return chain
+    def _find(self, law: str, recorded: RecordedEvent, words: str | None) -> None:
+        """Take down what is wrong with an event, if anything is."""
+        if words is not None:
+            self._found.append(Finding(law, recorded.stream, recorded.version, words))
 
-    def _passed_over(self, recorded: RecordedEvent, words: str) -> Finding:
+    def _pass_over(self, recorded: RecordedEvent) -> None:
         """Name a row that is no event, and follow its stream past it by what can be used of it."""
-        usable = {"stream", "version", "hash"} - {name for name, _ in mistyped(recorded)}
-        if "stream" in usable:
-            chain = self._chain_of(recorded)
-            chain.version = recorded.version if "version" in usable else chain.version + 1
-            chain.hash = recorded.hash if "hash" in usable else b""
-        version = recorded.version if "version" in usable else None
-        return Finding("readable", printable(recorded.stream), version, f"the row {recorded.position}: {words}")
+        spoilt = dict(mistyped(recorded))
+        if "stream" not in spoilt:
+            stream = self.streams[recorded.stream]
+            stream.first = recorded.position if stream.first is None else stream.first
+            stream.version = stream.version + 1 if "version" in spoilt else recorded.version
+            stream.hash = b"" if "hash" in spoilt else recorded.hash
+        words = f"the row {recorded.position}: {', '.join(spoilt.values())}"
+        version = None if "version" in spoilt else recorded.version
+        self._found.append(Finding("readable", printable(recorded.stream), version, words))
 
-    def _lived(self, person_id: str, event: PersonEvent, recorded: RecordedEvent) -> Iterator[Finding]:
-        stream, version = recorded.stream, recorded.version
-        life = self.lives.get(stream) or self.lives.put(stream, Life(people.nobody(person_id)))
-        before, life.person = life.person, people.evolve(life.person, event, recorded.at)
-        life.events += 1
+    def _live(self, person_id: str, stream: Stream, event: PersonEvent, recorded: RecordedEvent) -> None:
+        before = stream.person or people.nobody(person_id)
+        after = stream.person = people.evolve(before, event, recorded.at)
+        stream.events += 1
         for law in laws.PERSON_LAWS:
-            words = law(before, event, life.person)
-            if words is not None:
-                yield Finding(law.__name__, stream, version, words)
-        life.due_credits.extend(credits_for(person_id, before.run, life.person.run))
-        self.documents.extend((stream, version, name, digest) for name, digest in beside.documents_of(event))
-        if isinstance(event, RunStarted):
-            self.keys.append((version, beside.key_of_run(stream, event)))
-            if event.request_digest is not None:
-                if self.requests.get(event.request_digest):
-                    yield Finding("keys_are_kept", stream, version, "the request key has started a run before")
-                self.requests.put(event.request_digest, True)  # noqa: FBT003 - a set is a mapping to True.
-
-    def _booked(self, owner: str, event: AccountEvent, recorded: RecordedEvent) -> Iterator[Finding]:
-        stream, version = recorded.stream, recorded.version
-        before = self.accounts.get(stream) or accounts.EMPTY
-        after = self.accounts.put(stream, accounts.evolve(before, event))
-        for law in laws.ACCOUNT_LAWS:
             words = law(before, event, after)
             if words is not None:
-                yield Finding(law.__name__, stream, version, words)
+                self._find(law.__name__, recorded, words)
+        stream.owed += credits_for(person_id, before.run, after.run)
+        for name, digest in documents_of(event):
+            self.documents.append((recorded.stream, recorded.version, name, digest))
+        if isinstance(event, RunStarted):
+            key = beside.key_of_run(recorded.stream, event)
+            self.keys.add(key.key, (recorded.version, key.stream, key.value))
+            if event.request_digest is not None:
+                self._requests.add(event.request_digest, (recorded.stream, recorded.version))
+
+    def _book(self, owner: str, stream: Stream, event: AccountEvent, recorded: RecordedEvent) -> None:
+        before = stream.account or accounts.EMPTY
+        after = stream.account = accounts.evolve(before, event)
+        stream.events += 1
+        for law in laws.ACCOUNT_LAWS:
+            self._find(law.__name__, recorded, law(before, event, after))
         match event:
             case CreditsGranted() | CreditsRevoked():
-                granted = self._grant_counted(stream, event)
-                if granted is not None:
-                    yield Finding("grants_count_once", stream, version, granted)
-                self.keys.append((version, beside.key_of_grant(owner, stream, event)))
-            case CreditsHeld() | CreditsCharged() | CreditsReleased() | CreditsRefunded():
-                held = self._hold_followed(stream, event)
-                if held is not None:
-                    yield Finding("one_hold_per_run", stream, version, held)
-                called_for = self._called_for(stream, event)
-                if called_for is not None:
-                    yield Finding("credits_follow_runs", stream, version, called_for)
-
-    def _called_for(self, stream: str, event: _CreditsOfRun) -> str | None:
-        """Hold an account's event against what the person's runs call for."""
-        life = self.lives.get(transactions.person_stream(event.person_id))
-        if life is None or not life.due_credits:
-            return f"no run of person {event.person_id} calls for {type(event).__name__}"
-        if transactions.account_stream(life.person.owner) != stream:
-            return f"person {event.person_id} is {life.person.owner}'s"
-        wanted = life.due_credits.popleft()
-        return None if wanted == event else f"the person's run calls for {wanted}, not {event}"
+                self._find("grants_count_once", recorded, self._grant_counted(recorded.stream, event))
+                key = beside.key_of_grant(owner, recorded.stream, event)
+                self.keys.add(key.key, (recorded.version, key.stream, key.value))
+            case CreditsHeld() | CreditsCharged() | CreditsReleased() | CreditsRefunded():  # The last case.
+                person = self.streams[transactions.person_stream(event.person_id)]
+                self._find("one_hold_per_run", recorded, _hold_followed(person, event))
+                self._find("credits_follow_runs", recorded, _called_for(person, event, recorded.stream))
 
     def _grant_counted(self, stream: str, event: CreditsGranted | CreditsRevoked) -> str | None:
         name = transactions.grant_key("grant", stream, event.grant_id)
-        known = self.grants.get(name)
+        known = self._grants[name]
         if isinstance(event, CreditsGranted):
-            if known is not None and known.amount is not None:
+            if known.amount is not None:
                 return f"the grant {event.grant_id!r} was granted before"
-            self.grants.put(name, Grant(event.amount, known is not None and known.revoked))
+            self._grants[name] = _Grant(event.amount, known.revoked)
             return None
-        granted, again = (None, False) if known is None else (known.amount, known.revoked)
-        self.grants.put(name, Grant(granted, revoked=True))
-        if granted != event.amount:
-            return f"{event.amount} credits of the grant {event.grant_id!r} are revoked, {granted} were granted"
-        return f"the grant {event.grant_id!r} was revoked before" if again else None
+        self._grants[name] = _Grant(known.amount, revoked=True)
+        if known.amount != event.amount:
+            return f"{event.amount} credits of the grant {event.grant_id!r} are revoked, {known.amount} were granted"
+        return f"the grant {event.grant_id!r} was revoked before" if known.revoked else None
 
-    def _hold_followed(self, stream: str, event: _CreditsOfRun) -> str | None:
-        """Follow a run's hold through the account alone: held, then charged or released, then perhaps refunded."""
-        name = transactions.grant_key("hold", stream, event.person_id)
-        run_no, hold = self.holds.get(name) or (0, Hold.RELEASED)
-        if isinstance(event, CreditsHeld):
-            self.holds.put(name, (event.run_no, Hold.OPEN))
-            if event.run_no <= run_no:
-                return f"run {event.run_no} of person {event.person_id} has a hold already"
-            return f"run {event.run_no} is held while run {run_no} still is" if hold is Hold.OPEN else None
-        needed, becomes = _FOLLOWS[type(event)]
-        self.holds.put(name, (event.run_no, becomes))
-        if event.run_no == run_no and hold is needed:
-            return None
-        return f"{type(event).__name__} of run {event.run_no}, but the last hold is run {run_no}'s and {hold}"
+    # --- what is looked at later, many together ---
 
-    # --- what stands beside the log ---
-
-    def _beside_the_log(self, log: Reader) -> Iterator[Finding]:
-        """Check the documents and keys of the events followed since the last time."""
+    def compare_documents(self, log: Reader) -> None:
+        """Check the documents that the events named since the last time."""
         streams = tuple({stream for stream, *_ in self.documents})
         names = tuple({transactions.SALT, *(name for _, _, name, _ in self.documents)})
         found = log.read(Query(streams=streams, documents=names)).documents
-        for stream, version, name, digest in self.documents:
-            salt, body = found.get((stream, transactions.SALT)), found.get((stream, name))
+        for name, version, document, digest in self.documents:
+            salt, body = found.get((name, transactions.SALT)), found.get((name, document))
             if salt is None or body is None:
-                life = self.lives.get(stream)
-                if life is not None:
-                    life.missing.append((version, name))
+                self.streams[name].missing += ((version, document),)
             elif codec.digest(salt, body) != digest:
-                yield Finding("documents_match", stream, version, f"the document {name} is not what was recorded")
-        kept = log.read(Query(keys=tuple(key.key for _, key in self.keys))).keys
-        for version, key in self.keys:
-            found_key = kept.get(key.key)
-            if found_key is None:
-                yield Finding("keys_are_kept", key.stream, version, f"the unique key {key.key} is missing")
-            elif (found_key.stream, found_key.value) != (key.stream, key.value):
-                words = f"the unique key {key.key} leads to {found_key.stream} with {found_key.value!r}"
-                yield Finding("keys_are_kept", key.stream, version, words)
-        self.documents, self.keys = [], []
+                words = f"the document {document} is not what was recorded"
+                self._found.append(Finding("documents_match", name, version, words))
+        self.documents = []
 
-    def unsettled(self) -> Iterator[Finding]:
-        """Look for what is missing now that the whole log is known."""
-        for stream, life in self.lives.items():
-            run = life.person.run
-            for wanted in life.due_credits:
-                yield Finding("credits_follow_runs", stream, None, f"{wanted} is missing from the account")
-            if run is not None and run.hold is Hold.OPEN and life.person.status is not Status.RUNNING:
-                yield Finding("one_hold_per_run", stream, None, f"run {run.run_no} is over and its hold is open")
-            for version, name in life.missing if life.person.phase is not Phase.ERASED else ():
-                yield Finding("documents_match", stream, version, f"the document {name} or its salt is missing")
+    def keys_used_twice(self) -> Iterator[Finding]:
+        """Yield each run that was started by a request key that had started one before."""
+        last = None
+        for digest, (stream, version) in self._requests.items():
+            if digest == last:
+                yield Finding("keys_are_kept", stream, version, "the request key has started a run before")
+            last = digest
+
+
+def _called_for(person: Stream, event: _CreditsOfRun, account: str) -> str | None:
+    """Hold an account's event against what the person's runs call for."""
+    if person.person is None or not person.owed:
+        return f"no run of person {event.person_id} calls for {type(event).__name__}"
+    if transactions.account_stream(person.person.owner) != account:
+        return f"person {event.person_id} is {person.person.owner}'s"
+    wanted, *later = person.owed
+    person.owed = tuple(later)
+    return None if wanted == event else f"the person's run calls for {wanted}, not {event}"
+
+
+def _hold_followed(person: Stream, event: _CreditsOfRun) -> str | None:
+    """Follow a run's hold through accounts alone: held, then charged or released, then perhaps refunded."""
+    run_no, hold = person.held_run_no, person.hold
+    person.held_run_no = event.run_no
+    if isinstance(event, CreditsHeld):
+        person.hold = Hold.OPEN
+        if event.run_no <= run_no:
+            return f"run {event.run_no} of person {event.person_id} has a hold already"
+        return f"run {event.run_no} is held while run {run_no} still is" if hold is Hold.OPEN else None
+    needed, person.hold = _FOLLOWS[type(event)]
+    if event.run_no == run_no and hold is needed:
+        return None
+    return f"{type(event).__name__} of run {event.run_no}, but the last hold is run {run_no}'s and {hold}"
 
 
 _FOLLOWS: dict[type, tuple[Hold, Hold]] = {

@@ -1,112 +1,29 @@
-"""What stands beside the log, held against the log: heads, the embedded queue, and what an erasure leaves.
+"""What stands beside the log, held against the log: heads, unique keys, the embedded queue, and what an erasure leaves.
 
-Floor 6, below `audit`, which has followed the log to its end before it asks here. It reads no event, and never writes.
-What it knows of the log is how far `audit` has followed each stream, and the rows it is given may hold anything.
+Floor 6, above `audit_streams` and below `audit`, which has followed the log to its end before it asks here. It reads
+no event, and never writes. The rows it is given may hold anything.
 """
 
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 
-from attrs import Factory, define, fields, frozen
-
 from research_fsm import codec, decide, transactions
-from research_fsm.account import Account
-from research_fsm.audit_memory import Remembered
-from research_fsm.events import (
-    AccountEvent,
-    CreditsGranted,
-    CreditsRevoked,
-    PersonAdded,
-    PersonEvent,
-    RunCompleted,
-    RunFailed,
-    RunStarted,
-)
+from research_fsm.audit_memory import Listed, Remembered, Scratch, joined
+from research_fsm.audit_streams import Stream, mistyped, printable
+from research_fsm.events import CreditsGranted, CreditsRevoked, RunStarted
 from research_fsm.laws import Finding
 from research_fsm.lifecycle import Phase, Status
-from research_fsm.person import Person
+from research_fsm.person import Hold, Person
 from research_fsm.policy import micros
-from research_fsm.storage import Head, Query, QueueEntry, Reader, RecordedEvent, UniqueKey
+from research_fsm.storage import Head, Query, QueueEntry, Reader, UniqueKey
 
-__all__ = [
-    "Chain",
-    "Grant",
-    "Life",
-    "documents_of",
-    "forgotten",
-    "heads_differ",
-    "key_of_grant",
-    "key_of_run",
-    "left_behind",
-    "mistyped",
-    "printable",
-]
+__all__ = ["key_of_grant", "key_of_run", "keys_differ", "rows_differ", "unsettled"]
 
 _LONGEST_LEASE = micros(timedelta(days=36_500))
 """What a policy allows at most; the log does not say which policy wrote it."""
 
 
-@define
-class Chain:
-    """How far a stream has been followed."""
-
-    version: int
-    hash: bytes
-    first: int
-    has_head: bool = False
-
-
-@define
-class Life:
-    """A person as far as the log has been followed, and the account's events that their runs still call for."""
-
-    person: Person
-    events: int = 0
-    due_credits: deque[AccountEvent] = Factory(deque)
-    missing: list[tuple[int, str]] = Factory(list)
-    has_entry: bool = False
-
-
-@frozen
-class Grant:
-    """A grant as far as the log has been followed: how much, if it was granted, and whether it was taken back."""
-
-    amount: int | None
-    revoked: bool
-
-
-_COLUMNS: dict[type, tuple[tuple[str, type], ...]] = {
-    row: tuple((column.name, column.type) for column in fields(row) if column.type is not None)
-    for row in (RecordedEvent, Head, QueueEntry)
-}
-"""Looked up once, as it is asked for every event."""
-
-
-def mistyped(row: RecordedEvent | Head | QueueEntry) -> Iterator[tuple[str, str]]:
-    """Yield the columns of a row that hold another type than a store promises: SQLite, for one, keeps any in any."""
-    for name, kind in _COLUMNS[type(row)]:
-        value = getattr(row, name)
-        if not isinstance(value, kind):
-            yield name, f"{name} is {printable(value)} of type {type(value).__name__}"
-
-
-def printable(value: object) -> str:
-    """Return a text, or how anything else looks, cut short."""
-    return value if isinstance(value, str) else repr(value)[:80]
-
-
-def documents_of(event: PersonEvent) -> Iterable[tuple[str, str]]:
-    """Return the documents that an event names, with their digests."""
-    match event:
-        case PersonAdded(profile_digest=digest):
-            return ((transactions.PROFILE, digest),)
-        case RunCompleted(report_version=version, report_digest=digest):
-            return ((decide.report_name(version), digest),)
-        case RunFailed(run_no=run_no, detail_digest=detail) if detail is not None:
-            return ((decide.failure_name(run_no), detail),)
-        case _:
-            return ()
+# --- unique keys -------------------------------------------------------------------------------------------------
 
 
 def key_of_run(stream: str, event: RunStarted) -> UniqueKey:
@@ -121,84 +38,129 @@ def key_of_grant(owner: str, stream: str, event: CreditsGranted | CreditsRevoked
     return UniqueKey(transactions.grant_key("revoked", owner, event.grant_id), stream)
 
 
-def heads_differ(
-    log: Reader, chains: Remembered[Chain], lives: Remembered[Life], ledgers: Remembered[Account]
-) -> Iterator[Finding]:
-    """Hold every head against what its events fold to."""
-    for head in log.heads():
-        stream = head.stream
-        chain = chains.get(stream)
-        if chain is not None:
-            chain.has_head = True
-        for name, words in mistyped(head):
-            yield Finding("way_out" if name == "due" else "heads_are_folds", printable(stream), None, words)
-        for words in _head_differs(head, chain, lives.get(stream), ledgers.get(stream)):
-            yield Finding("heads_are_folds", printable(stream), None, words)
-    for stream, chain in chains.items():
-        if not chain.has_head:
-            yield Finding("heads_are_folds", stream, None, "there are events, but no head")
+def keys_differ(log: Reader, called_for: Listed[tuple[int, str, bytes]]) -> Iterator[Finding]:
+    """Hold the unique keys against those that the events call for; others there may be, of which no event speaks.
+
+    Args:
+        log: Where the keys are.
+        called_for: By key: the version of the event, its stream, and what is kept with the key.
+    """
+    kept = ((_text(key.key), key) for key in log.keys())  # noqa: SIM118 - it is no mapping.
+    for name, key, wanted in joined(kept, called_for.items()):
+        for version, stream, value in wanted:
+            if key is None:
+                yield Finding("keys_are_kept", stream, version, f"the unique key {name} is missing")
+            elif (key.stream, key.value) != (stream, value):
+                words = f"the unique key {name} leads to {key.stream} with {key.value!r}"
+                yield Finding("keys_are_kept", stream, version, words)
 
 
-def _head_differs(head: Head, chain: Chain | None, life: Life | None, ledger: Account | None) -> Iterator[str]:
-    if chain is None:
+# --- heads, the queue, and what is left at the end of a stream ---------------------------------------------------
+
+
+def rows_differ(log: Reader, streams: Remembered[Stream], scratch: Scratch) -> Iterator[Finding]:
+    """Look, stream by stream, at what is missing from it, and hold its head and its queue entries against it."""
+    now, entries = log.now(), Listed[tuple[str, str, int | None]](scratch)
+    for entry in log.entries():
+        entries.add(_text(entry.stream), (entry.run_id, entry.stream, entry.lease_until))
+    with_heads = joined(streams.everything(), ((_text(head.stream), head) for head in log.heads()))
+    rows = joined(((name, (stream, heads)) for name, stream, heads in with_heads), entries.items())
+    for name, both, waiting in rows:
+        stream, heads = both or (None, [])
+        known = None if stream is None or stream.first is None else stream
+        if stream is not None:
+            yield from unsettled(name, stream)
+        if known is not None:
+            yield from _left_behind(log, name, known)
+        yield from _heads_differ(name, known, heads)
+        yield from _entries_differ(name, known, [QueueEntry(*entry) for entry in waiting], now)
+
+
+def _text(name: object) -> str:
+    """Return what a row is sorted by; what is no text names nothing that an event is about."""
+    return name if isinstance(name, str) else ""
+
+
+def unsettled(name: str, stream: Stream) -> Iterator[Finding]:
+    """Look for what is missing from a stream now that all of it is known."""
+    for wanted in stream.owed:
+        yield Finding("credits_follow_runs", name, None, f"{wanted} is missing from the account")
+    person = stream.person
+    if person is None:
+        return
+    run = person.run
+    if run is not None and run.hold is Hold.OPEN and person.status is not Status.RUNNING:
+        yield Finding("one_hold_per_run", name, None, f"run {run.run_no} is over and its hold is open")
+    for version, document in stream.missing if person.phase is not Phase.ERASED else ():
+        yield Finding("documents_match", name, version, f"the document {document} or its salt is missing")
+
+
+def _left_behind(log: Reader, name: str, stream: Stream) -> Iterator[Finding]:
+    """Check that nothing personal is left of an erased person."""
+    person = stream.person
+    if person is None or person.phase is not Phase.ERASED:
+        return
+    # Each report and each run takes an event: a forged number names no more documents than there can be.
+    reports = (decide.report_name(version) for version in range(1, min(person.reports, stream.events) + 1))
+    failures = (decide.failure_name(run_no) for run_no in range(1, min(person.run_no, stream.events) + 1))
+    names = (transactions.SALT, transactions.PROFILE, *reports, *failures)
+    left = log.read(Query(streams=(name,), documents=names)).documents
+    for document in sorted(document for owner, document in left if owner == name):
+        yield Finding("documents_match", name, None, f"the person was erased, but {document} is still there")
+
+
+def _heads_differ(name: str, stream: Stream | None, heads: list[Head]) -> Iterator[Finding]:
+    if stream is not None and not heads:
+        yield Finding("heads_are_folds", name, None, "there are events, but no head")
+    for head in heads:
+        for column, words in mistyped(head):
+            yield Finding("way_out" if column == "due" else "heads_are_folds", printable(head.stream), None, words)
+        for words in _head_differs(head, stream):
+            yield Finding("heads_are_folds", printable(head.stream), None, words)
+        person = None if stream is None else stream.person
+        if person is not None and _is_forgotten(person, head):
+            yield Finding("way_out", name, None, "the person is running and nobody will look")
+
+
+def _is_forgotten(person: Person, head: Head) -> bool:
+    return person.status is Status.RUNNING and head.due is None and not transactions.waits(person)
+
+
+def _head_differs(head: Head, stream: Stream | None) -> Iterator[str]:
+    if stream is None:
         yield "there is a head, but no event"
         return
-    if head.version != chain.version:
-        yield f"the head is at version {head.version}, the log at {chain.version}"
-    elif head.hash != chain.hash:
+    if head.version != stream.version:
+        yield f"the head is at version {head.version}, the log at {stream.version}"
+    elif head.hash != stream.hash:
         yield "the head's hash is not the last event's"
-    if head.first != chain.first:
-        yield f"the head says that the first event is at position {head.first}, it is at {chain.first}"
-    if head.fold == codec.FOLD and life is not None and head.state != codec.encode(life.person):
+    if head.first != stream.first:
+        yield f"the head says that the first event is at position {head.first}, it is at {stream.first}"
+    state = stream.account if stream.person is None else stream.person
+    if head.fold == codec.FOLD and state is not None and head.state != codec.encode(state):
         yield "the head's state is not what its events fold to"
-    if head.fold == codec.FOLD and ledger is not None and head.state != codec.encode(ledger):
-        yield "the head's state is not what its events fold to"
-    if life is not None and head.tag != life.person.phase:
-        yield f"the head is tagged {head.tag}, the person is {life.person.phase}"
-    if life is not None and head.link != transactions.account_stream(life.person.owner):
-        yield f"the head links to {head.link}, the person is {life.person.owner}'s"
+    person = stream.person
+    if person is not None and head.tag != person.phase:
+        yield f"the head is tagged {head.tag}, the person is {person.phase}"
+    if person is not None and head.link != transactions.account_stream(person.owner):
+        yield f"the head links to {head.link}, the person is {person.owner}'s"
 
 
-def forgotten(log: Reader, lives: Remembered[Life]) -> Iterator[Finding]:
-    """Check that nobody who is running was forgotten."""
-    for entry in log.entries():
-        life = lives.get(entry.stream)
-        if life is not None:
-            life.has_entry = True
-        for words in _entry_differs(entry, life, log.now()):
+def _entries_differ(name: str, stream: Stream | None, entries: list[QueueEntry], now: int) -> Iterator[Finding]:
+    person = None if stream is None else stream.person
+    if person is not None and transactions.waits(person) and not entries:
+        yield Finding("way_out", name, None, "the run has no entry in the embedded queue")
+    for entry in entries:
+        for words in _entry_differs(entry, person, now):
             yield Finding("way_out", printable(entry.stream), None, words)
-    for head in log.heads():
-        life = lives.get(head.stream)
-        if life is None or life.person.status is not Status.RUNNING:
-            continue
-        expected = transactions.waits(life.person)
-        if expected and not life.has_entry:
-            yield Finding("way_out", head.stream, None, "the run has no entry in the embedded queue")
-        if not expected and head.due is None:
-            yield Finding("way_out", head.stream, None, "the person is running and nobody will look")
 
 
-def _entry_differs(entry: QueueEntry, life: Life | None, now: int) -> Iterator[str]:
+def _entry_differs(entry: QueueEntry, person: Person | None, now: int) -> Iterator[str]:
     spoilt = dict(mistyped(entry))
     yield from (f"the entry's {words}" for words in spoilt.values())
-    if life is None or life.person.run is None or not transactions.waits(life.person):
+    if person is None or person.run is None or not transactions.waits(person):
         yield "the embedded queue has an entry for no run that waits"
-    elif entry.run_id != life.person.run.run_id:
-        yield f"the entry is for run {entry.run_id}, the run that waits is {life.person.run.run_id}"
+    elif entry.run_id != person.run.run_id:
+        yield f"the entry is for run {entry.run_id}, the run that waits is {person.run.run_id}"
     if "lease_until" not in spoilt and (entry.lease_until or 0) > now + _LONGEST_LEASE:
         yield f"the entry is leased until {entry.lease_until}, longer than any lease: nobody will take it"
-
-
-def left_behind(log: Reader, lives: Remembered[Life]) -> Iterator[Finding]:
-    """Check that nothing personal is left of an erased person."""
-    for stream, life in lives.items():
-        person = life.person
-        if person.phase is not Phase.ERASED:
-            continue
-        # Each report and each run takes an event: a forged number names no more documents than there can be.
-        reports = (decide.report_name(version) for version in range(1, min(person.reports, life.events) + 1))
-        failures = (decide.failure_name(run_no) for run_no in range(1, min(person.run_no, life.events) + 1))
-        names = (transactions.SALT, transactions.PROFILE, *reports, *failures)
-        left = log.read(Query(streams=(stream,), documents=names)).documents
-        for name in sorted(name for owner, name in left if owner == stream):
-            yield Finding("documents_match", stream, None, f"the person was erased, but {name} is still there")

@@ -1,23 +1,29 @@
-"""What an audit remembers of each stream, in bounded memory: the latest at hand, the rest in a temporary file.
+"""What an audit remembers, in bounded memory: the latest at hand, the rest in a temporary file.
 
-Floor 6, below `audit_beside`. Imports the driver of SQLite, whose database without a name is a file that the driver
+Floor 6, below `audit_streams`. Imports the driver of SQLite, whose database without a name is a file that the driver
 makes when its own memory is full, and deletes by itself. It knows nothing of logs.
 """
 
 import pickle
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Remembered", "Scratch"]
+__all__ = ["Listed", "Remembered", "Scratch", "joined"]
 
+A = TypeVar("A")
+B = TypeVar("B")
 V = TypeVar("V")
 
 _PAGE = 500
 
+_NOTHING: tuple[None, Any] = (None, None)
+
 
 class Scratch:
-    """A temporary file for several mappings. Closing it deletes it."""
+    """A temporary file for several tables. Closing it deletes it."""
 
     def __init__(self) -> None:
         self.connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
@@ -25,83 +31,147 @@ class Scratch:
             self.connection.execute(f"PRAGMA {pragma}")
         self._tables = 0
 
-    def table(self) -> str:
+    def table(self, columns: str) -> str:
         """Make a table, and return its name."""
         self._tables += 1
         name = f"remembered_{self._tables}"
-        self.connection.execute(f"CREATE TABLE {name} (name BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
+        self.connection.execute(f"CREATE TABLE {name} {columns}")
         return name
+
+    def write(self, statement: str, rows: list[tuple[bytes, bytes]]) -> None:
+        """Write rows in one transaction."""
+        self.connection.execute("BEGIN")
+        self.connection.executemany(statement, rows)
+        self.connection.execute("COMMIT")
 
     def close(self) -> None:
         """Delete the file."""
         self.connection.close()
 
 
-class Remembered(Generic[V]):
-    """Values by name. One that is got may be changed in place until the next one is got or put.
+class Remembered(dict[str, V]):
+    """Values by name: looking one up fetches it from the scratch file, or makes it. It may be changed until `trim`.
 
     Args:
         scratch: Where what is not at hand goes.
         at_hand: How many are kept in memory.
+        make: Makes the value of a name that is new.
+        pack: Makes something of a value that is written down faster, if there is such a thing.
+        unpack: Makes the value of it again.
     """
 
-    def __init__(self, scratch: Scratch, at_hand: int) -> None:
-        self._connection = scratch.connection
+    def __init__(
+        self,
+        scratch: Scratch,
+        at_hand: int,
+        make: Callable[[str], V],
+        pack: Callable[[V], object] = lambda value: value,
+        unpack: Callable[[Any], V] = lambda packed: packed,
+    ) -> None:
+        super().__init__()
+        self._scratch = scratch
         self._at_hand = at_hand
-        self._hot: dict[str, V] = {}
+        self._make = make
+        self._pack = pack
+        self._unpack = unpack
         self._spilt = False
-        table = scratch.table()
+        table = scratch.table("(name BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
         # The statements are put together from the name that the scratch file gave.
         self._get = f"SELECT value FROM {table} WHERE name = ?"  # noqa: S608
         self._put = f"INSERT OR REPLACE INTO {table} VALUES (?, ?)"  # noqa: S608
         self._page = f"SELECT name, value FROM {table} WHERE name > ? ORDER BY name LIMIT {_PAGE}"  # noqa: S608
 
-    def get(self, name: str) -> V | None:
-        """Return the value of a name, if there is one; a spoilt row may name itself by what is no text."""
-        if not isinstance(name, str):
-            return None  # type: ignore[unreachable]  # Only to the type checker.
-        value = self._hot.get(name)
-        if value is None and self._spilt:
-            row = self._connection.execute(self._get, (_key(name),)).fetchone()
-            if row is not None:
-                value = _value(row[0])
-                self._keep(name, value)
+    def __missing__(self, name: str) -> V:
+        row = self._scratch.connection.execute(self._get, (_key(name),)).fetchone() if self._spilt else None
+        value = self[name] = self._make(name) if row is None else self._unpack(_value(row[0]))
         return value
 
-    def put(self, name: str, value: V) -> V:
-        """Remember a value under a name; return it."""
-        self._keep(name, value)
-        return value
+    def trim(self) -> None:
+        """Write down those that were fetched longest ago, if there are more than should be at hand."""
+        if len(self) > self._at_hand:
+            self._spill(len(self) - self._at_hand // 2)
 
-    def items(self) -> Iterator[tuple[str, V]]:
-        """Yield everything, by name. What is got meanwhile may be changed; what is yielded may be, but is forgotten."""
+    def everything(self) -> Iterator[tuple[str, V]]:
+        """Yield all values, by name, byte by byte. Nothing is looked up meanwhile; a change is forgotten."""
         if not self._spilt:
-            yield from sorted(self._hot.items())
+            yield from sorted(self.items(), key=itemgetter(0))
             return
-        self._spill(len(self._hot))
+        self._spill(len(self))
         last = b""
-        while page := self._connection.execute(self._page, (last,)).fetchall():
-            yield from ((name.decode("utf-8", "surrogatepass"), _value(value)) for name, value in page)
+        while page := self._scratch.connection.execute(self._page, (last,)).fetchall():
+            yield from ((_name(key), self._unpack(_value(value))) for key, value in page)
             last = page[-1][0]
 
-    def _keep(self, name: str, value: V) -> None:
-        if name not in self._hot and len(self._hot) >= self._at_hand:
-            self._spill(self._at_hand // 2 or 1)
-        self._hot[name] = value
-
     def _spill(self, count: int) -> None:
-        """Write down those that were put or fetched longest ago."""
-        oldest = list(self._hot)[:count]
-        rows = [(_key(name), pickle.dumps(self._hot.pop(name), pickle.HIGHEST_PROTOCOL)) for name in oldest]
-        self._connection.execute("BEGIN")
-        self._connection.executemany(self._put, rows)
-        self._connection.execute("COMMIT")
+        oldest = sorted(islice(self, count))
+        self._scratch.write(self._put, [(_key(name), _bytes(self._pack(self.pop(name)))) for name in oldest])
         self._spilt = True
+
+
+class Listed(Generic[V]):
+    """Plain values that are read once, sorted by their names; one name may have several.
+
+    Args:
+        scratch: Where they are written to.
+    """
+
+    def __init__(self, scratch: Scratch) -> None:
+        self._scratch = scratch
+        self._new: list[tuple[bytes, bytes]] = []
+        table = scratch.table("(name BLOB, value BLOB)")
+        self._add = f"INSERT INTO {table} VALUES (?, ?)"  # noqa: S608 - as in Remembered.
+        self._all = f"SELECT name, value FROM {table} ORDER BY name, rowid"  # noqa: S608 - as in Remembered.
+
+    def add(self, name: str, value: V) -> None:
+        """Put a value on the list."""
+        self._new.append((_key(name), _bytes(value)))
+        if len(self._new) >= _PAGE:
+            self._write()
+
+    def items(self) -> Iterator[tuple[str, V]]:
+        """Yield everything, by name, byte by byte, and then in the order in which it was added."""
+        self._write()
+        yield from ((_name(key), _value(value)) for key, value in self._scratch.connection.execute(self._all))
+
+    def _write(self) -> None:
+        self._scratch.write(self._add, self._new)
+        self._new = []
+
+
+def joined(ours: Iterable[tuple[str, A]], theirs: Iterable[tuple[str, B]]) -> Iterator[tuple[str, A | None, list[B]]]:
+    """Yield what two sorted sequences have under each name: one of ours or None, and all of theirs.
+
+    Args:
+        ours: By name, each name once.
+        theirs: By name.
+    """
+    coming = iter(theirs)
+    their_name, their = next(coming, _NOTHING)
+    for name, our in ours:
+        while their_name is not None and their_name < name:
+            yield their_name, None, [their]
+            their_name, their = next(coming, _NOTHING)
+        found = list[B]()
+        while their_name == name:
+            found.append(their)
+            their_name, their = next(coming, _NOTHING)
+        yield name, our, found
+    while their_name is not None:
+        yield their_name, None, [their]
+        their_name, their = next(coming, _NOTHING)
 
 
 def _key(name: str) -> bytes:
     """Return a name as bytes, whatever is in it: a spoilt row's is no UTF-8."""
     return name.encode("utf-8", "surrogatepass")
+
+
+def _name(key: bytes) -> str:
+    return key.decode("utf-8", "surrogatepass")
+
+
+def _bytes(value: object) -> bytes:
+    return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
 
 
 def _value(data: bytes) -> Any:  # noqa: ANN401  # What was put is what comes out.

@@ -45,6 +45,8 @@ __all__ = [
     "fold_account",
     "fold_person",
     "parse",
+    "parse_account",
+    "parse_person",
 ]
 
 FOLD = 1
@@ -266,12 +268,22 @@ def decode_meta(data: bytes) -> Meta:
 
 def decode_person(head: Head) -> Person:
     """Return the folded state of a person's head."""
-    return _decoded(head.stream, _decode_person, head.state)
+    return parse_person(head.stream, head.state)
 
 
 def decode_account(head: Head) -> Account:
     """Return the folded state of an account's head."""
-    return _decoded(head.stream, _decode_account, head.state)
+    return parse_account(head.stream, head.state)
+
+
+def parse_person(what: str, state: bytes) -> Person:
+    """Return a person's folded state that was encoded; `what` it is of, an error says."""
+    return _decoded(what, _decode_person, state)
+
+
+def parse_account(what: str, state: bytes) -> Account:
+    """Return an account's folded state that was encoded; `what` it is of, an error says."""
+    return _decoded(what, _decode_account, state)
 
 
 def _decoded(what: str, decode: Callable[[bytes], T], data: bytes) -> T:

@@ -1,6 +1,6 @@
 """A log as a file of lines: out of any store, to be read anywhere, and `imported` into any other.
 
-Floor 6, above `audit_beside`. Each line is a JSON object: first the format, then the events in the order of their
+Floor 6, above `audit_streams`. Each line is a JSON object: first the format, then the events in the order of their
 positions, each followed by its documents if they were asked for, and at the end how many there were and the root of
 their Merkle tree, so that half a file is not taken for a log. Data and meta are texts within a line, as they were
 hashed: what is written again is the same byte for byte.
@@ -14,7 +14,7 @@ from typing import Any
 
 from attrs import asdict, fields, frozen
 
-from research_fsm import audit_beside as beside
+from research_fsm import audit_streams as streams
 from research_fsm import codec, merkle, transactions
 from research_fsm.errors import LogUnreadable
 from research_fsm.storage import Query, Reader, RecordedEvent
@@ -70,7 +70,7 @@ def _line(facts: dict[str, Any]) -> str:
 
 
 def _event_out(recorded: RecordedEvent) -> dict[str, Any]:
-    spoilt = ", ".join(words for _, words in beside.mistyped(recorded))
+    spoilt = ", ".join(words for _, words in streams.mistyped(recorded))
     try:
         if not spoilt:
             texts = {"data": recorded.data.decode(), "meta": recorded.meta.decode(), "hash": recorded.hash.hex()}
@@ -92,7 +92,7 @@ def documents(log: Reader, recorded: RecordedEvent) -> Iterator[Document]:
     """
     if not recorded.stream.startswith("person:"):
         return
-    names = [name for name, _ in beside.documents_of(codec.decode_person_event(recorded))]
+    names = [name for name, _ in streams.documents_of(codec.decode_person_event(recorded))]
     if not names:
         return
     if recorded.version == 1:

@@ -32,8 +32,9 @@ from research_fsm.events import (
 )
 from research_fsm.lifecycle import Status
 from research_fsm.person import Hold, Person, Run
+from research_fsm.rfc3339 import format_time
 
-__all__ = ["ACCOUNT_LAWS", "PERSON_LAWS", "STATEMENTS", "AccountLaw", "Finding", "PersonLaw"]
+__all__ = ["ACCOUNT_LAWS", "PERSON_LAWS", "STATEMENTS", "AccountLaw", "Erased", "Finding", "PersonLaw"]
 
 
 @frozen
@@ -55,6 +56,32 @@ class Finding:
     def __str__(self) -> str:
         place = self.stream if self.version is None else f"{self.stream} version {self.version}"
         return f"{self.law}: {place}: {self.words}"
+
+
+@frozen
+class Erased:
+    """A person whose documents are gone, as the log says it.
+
+    Args:
+        person_id: Who it was.
+        at: When they were erased, in microseconds UTC.
+        actor: Who asked for it, if they were named.
+    """
+
+    person_id: str
+    at: int
+    actor: str | None
+
+    @property
+    def when(self) -> str:
+        """The time as text; a forged one may be none of a calendar's."""
+        try:
+            return format_time(self.at)
+        except OverflowError:
+            return f"microsecond {self.at}"
+
+    def __str__(self) -> str:
+        return f"{self.person_id} was erased on {self.when} by {self.actor or 'somebody who was not named'}"
 
 
 PersonLaw = Callable[[Person, PersonEvent, Person], str | None]

@@ -49,33 +49,47 @@ def _evidence(session: Session) -> Iterator[Reader]:
 @click.option("--exported", "exported_file", metavar="FILE", help="Verify this exported file in place of a store.")
 @click.option("--checkpoint", "stated", metavar="FILE", help="See whether it is still the log of this checkpoint.")
 @click.option("--key", metavar="FILE", help="The public key that the checkpoint must be signed with.")
+@click.option("--state-only", is_flag=True, help="A first look: no payloads, hashes, documents or money.")
 @common_options
 @click.pass_obj
-def verify(session: Session, exported_file: str | None, stated: str | None, key: str | None) -> Exit:
+def verify(
+    session: Session,
+    exported_file: str | None,
+    stated: str | None,
+    key: str | None,
+    state_only: bool,  # noqa: FBT001  # click's signature.
+) -> Exit:
     """Check that the whole log is intact and legal, and that the money adds up; exit code 1 if anything is not.
 
     Nothing is written to what is read, and a log in use is read as it is at one moment.
     """
-    from research_fsm import audit, checkpoints, exported
+    from research_fsm import audit, audit_states, checkpoints, exported
     from research_fsm.cli import rendering
-    from research_fsm.laws import Finding
+    from research_fsm.laws import STATEMENTS, Erased, Finding
 
     if (stated is None) != (key is None):
         raise InvalidInput("--checkpoint", "goes together with --key: a checkpoint proves nothing by itself")
+    if exported_file is not None and (stated is not None or state_only):
+        raise InvalidInput("--exported", "is verified whole, and alone; import the file for anything else")
     known = None if stated is None or key is None else _checkpoint(stated, _public_key(key))
+    laws, erased = set(STATEMENTS), list[Erased]()
     if exported_file is not None:
-        if known is not None:
-            raise InvalidInput("--checkpoint", "is held against a store; import the file first")
+        laws -= audit.BESIDE
         with Path(exported_file).open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
-            found = list(audit.verify_events(_counted(session, exported.events(lines))))
+            found = list(audit.verify_events(_counted(session, exported.events(lines)), erased.append))
     else:
         with _evidence(session) as log:
             with _progress(session, sum(head.version for head in log.heads() if type(head.version) is int)) as step:
-                found = list(audit.verify(log, step))
+                if state_only:
+                    laws &= audit_states.LAWS
+                    found = list(audit_states.verify_states(log, step))
+                else:
+                    found = list(audit.verify(log, step, erased.append))
             if known is not None:
                 words = checkpoints.differences(log, known)
                 found += [Finding(_CHECKPOINT, "the log", None, one) for one in words]
-    session.show([shapes.finding(one) for one in found], lambda: rendering.findings(found))
+    facts = {"findings": [shapes.finding(one) for one in found], "erased": [shapes.erased(one) for one in erased]}
+    session.show(facts, lambda: rendering.findings(found, laws, erased))
     return Exit.FINDINGS if found else Exit.DONE
 
 
@@ -272,15 +286,15 @@ def _counted(session: Session, items: Iterable[T]) -> Iterable[T]:
     """Show people at a terminal how far it is."""
     with _progress(session) as step:
         for item in items:
-            step()
+            step(1)
             yield item
 
 
 @contextmanager
-def _progress(session: Session, total: int | None = None) -> Iterator[Callable[[], object]]:
-    """Show people at a terminal a bar that a call moves on by one; others are shown nothing."""
+def _progress(session: Session, total: int | None = None) -> Iterator[Callable[[int], object]]:
+    """Show people at a terminal a bar that a call moves on; others are shown nothing."""
     if session.as_json or not sys.stderr.isatty():
-        yield lambda: None
+        yield lambda _: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn

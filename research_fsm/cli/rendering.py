@@ -5,7 +5,7 @@ Floor 6; the only module that imports rich. Text from outside is never read as m
 
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console, Group, RenderableType
@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from research_fsm.laws import STATEMENTS, Finding
+from research_fsm.laws import STATEMENTS, Erased, Finding
 from research_fsm.lifecycle import Status
 from research_fsm.outcomes import Json
 from research_fsm.reads import Balance, PersonDetails, ReportDetails
@@ -38,6 +38,7 @@ _COLOURS = {Status.IDLE: "cyan", Status.RUNNING: "yellow", Status.COMPLETE: "gre
 _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 _KEPT_WHOLE = frozenset({"person", "position", "reports", "run", "since", "status", "time", "token id"})
 _FAILURES_FOR_A_HUMAN = 2
+_ERASED_AT_MOST = 20
 
 
 def to_text(drawing: RenderableType, *, terminal: bool, width: int | None) -> str:
@@ -149,16 +150,22 @@ def tokens(found: Sequence[Token]) -> RenderableType:
     return table
 
 
-def findings(found: Sequence[Finding]) -> RenderableType:
-    """Draw every law, kept or broken, with each place where it is broken."""
+def findings(found: Sequence[Finding], laws: Collection[str], erased: Sequence[Erased]) -> RenderableType:
+    """Draw every law that was looked at, kept or broken, with each place where it is broken; and who was erased."""
     parts = []
     for law in dict.fromkeys((*STATEMENTS, *(one.law for one in found))):
         broken = [one for one in found if one.law == law]
+        if not broken and law not in laws:
+            continue
         parts.append(_marked("problem" if broken else "ok", law, STATEMENTS.get(law, "")))
         for one in broken:
             place = one.stream if one.version is None else f"{one.stream} version {one.version}"
             parts.append(Text(f"    {place}: {one.words}"))
-    parts.append(Text(f"{len(found)} findings" if found else "the log keeps every law"))
+    parts.extend(Text(str(one)) for one in erased[:_ERASED_AT_MOST])
+    if len(erased) > _ERASED_AT_MOST:
+        parts.append(Text(f"{len(erased) - _ERASED_AT_MOST} more people were erased: --json names them"))
+    kept = "the log keeps every law" if set(laws) >= set(STATEMENTS) else "the log keeps each of these laws"
+    parts.append(Text(f"{len(found)} findings" if found else kept))
     return Group(*parts)
 
 

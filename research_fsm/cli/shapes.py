@@ -6,7 +6,7 @@ Floor 6. Pure. Times are RFC 3339 text in UTC.
 import attrs
 
 from research_fsm import codec
-from research_fsm.laws import Finding
+from research_fsm.laws import Erased, Finding
 from research_fsm.outcomes import Json
 from research_fsm.profile import PROFILE_FIELDS
 from research_fsm.reads import Balance, PersonDetails, ReportDetails
@@ -14,7 +14,7 @@ from research_fsm.rfc3339 import format_time
 from research_fsm.runs import RecoveryPass
 from research_fsm.storage import RecordedEvent, Token
 
-__all__ = ["balance", "event", "finding", "person", "recovery", "report", "token"]
+__all__ = ["balance", "erased", "event", "finding", "person", "recovery", "report", "token"]
 
 
 def person(found: PersonDetails) -> Json:
@@ -72,6 +72,11 @@ def event(recorded: RecordedEvent) -> Json:
 def finding(found: Finding) -> Json:
     """Return a broken law as JSON."""
     return attrs.asdict(found)
+
+
+def erased(found: Erased) -> Json:
+    """Return who was erased as JSON."""
+    return {"person_id": found.person_id, "at": found.when, "by": found.actor}
 
 
 def token(found: Token) -> Json:

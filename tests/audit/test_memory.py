@@ -8,42 +8,46 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from research_fsm.audit_memory import Remembered, Scratch
+from research_fsm.audit_memory import Listed, Remembered, Scratch, joined
+
+
+def _none(_: str) -> list[int]:
+    return []
 
 
 @given(
     at_hand=st.integers(1, 4),
-    steps=st.lists(st.tuples(st.sampled_from(["put", "get", "change", "items"]), st.sampled_from("abcdefgh\ud800"))),
+    steps=st.lists(st.tuples(st.sampled_from(["put", "change", "trim", "all"]), st.sampled_from("abcdefgh\ud800"))),
 )
 def test_it_remembers_as_a_mapping_does(at_hand: int, steps: list[tuple[str, str]]) -> None:
-    """Whatever is put, changed in place, got and listed: nothing is lost, however little is kept at hand."""
+    """Whatever is put, changed in place, and written down meanwhile: nothing is lost, however little is at hand."""
     model: dict[str, list[int]] = {}
     with closing(Scratch()) as scratch:
-        remembered = Remembered[list[int]](scratch, at_hand)
+        remembered = Remembered(scratch, at_hand, _none, tuple, list[int])
         for number, (step, name) in enumerate(steps):
             if step == "put":
                 model[name] = [number]
-                assert remembered.put(name, [number]) == [number]
-            elif step == "items":
-                assert dict(remembered.items()) == model
+                remembered[name] = [number]
+            elif step == "change":
+                assert remembered[name] == model.get(name, [])
+                model.setdefault(name, []).append(number)
+                remembered[name].append(number)
+            elif step == "trim":
+                remembered.trim()
+                assert len(remembered) <= at_hand
             else:
-                found = remembered.get(name)
-                assert found == model.get(name)
-                if step == "change" and found is not None:
-                    found.append(number)
-                    model[name].append(number)
-        assert list(remembered.items()) == sorted(model.items())
-        assert len(remembered._hot) <= at_hand
+                assert dict(remembered.everything()) == model
+        assert list(remembered.everything()) == sorted(model.items())
 
 
 def test_two_of_one_scratch_file_do_not_mix() -> None:
     """Each has its own names."""
     with closing(Scratch()) as scratch:
-        first, second = Remembered[int](scratch, 1), Remembered[int](scratch, 1)
-        for name in ("a", "b", "c"):
-            first.put(name, 1)
-        assert second.get("a") is None
-        assert dict(second.items()) == {}
+        first, second = Remembered(scratch, 1, int), Remembered(scratch, 1, lambda _: -1)
+        first.update(a=1, b=2, c=3)
+        first.trim()
+        assert second["a"] == -1
+        assert dict(second.everything()) == {"a": -1}
 
 
 def test_more_names_take_no_more_memory() -> None:
@@ -51,10 +55,13 @@ def test_more_names_take_no_more_memory() -> None:
 
     def peak(names: int) -> int:
         with closing(Scratch()) as scratch:
-            remembered = Remembered[bytes](scratch, 100)
+            remembered = Remembered(scratch, 100, str.encode)
+            listed = Listed[int](scratch)
             tracemalloc.start()
             for number in range(names):
-                remembered.put(str(number), bytes(100))
+                remembered[str(number)] = bytes(100)
+                listed.add(str(number), number)
+                remembered.trim()
             size = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
             return size
@@ -62,13 +69,28 @@ def test_more_names_take_no_more_memory() -> None:
     assert peak(20_000) < 1.5 * peak(2_000)
 
 
-def test_a_spoilt_name_is_not_there() -> None:
-    """SQLite keeps any type in any column: what is no text names nothing."""
+_NAMES = st.text("ab\xe9\U00010000", max_size=2)
+
+
+@given(st.lists(st.tuples(_NAMES, st.integers())))
+def test_a_list_is_read_by_name_and_then_as_it_was_written(rows: list[tuple[str, int]]) -> None:
+    """Two of one name come in the order in which they were added."""
     with closing(Scratch()) as scratch:
-        remembered = Remembered[int](scratch, 1)
-        for name in ("a", "b"):
-            remembered.put(name, 1)
-        assert remembered.get(b"a") is None  # type: ignore[arg-type]  # That is what is tried.
+        listed = Listed[int](scratch)
+        for name, value in rows:
+            listed.add(name, value)
+        assert list(listed.items()) == sorted(rows, key=lambda row: row[0])
+
+
+@given(st.dictionaries(_NAMES, st.integers()), st.lists(st.tuples(_NAMES, st.integers())))
+def test_two_sorted_sequences_are_joined(ours: dict[str, int], theirs: list[tuple[str, int]]) -> None:
+    """Each of ours comes once with all of theirs; one of theirs without ours comes alone."""
+    theirs = sorted(theirs)
+    found = list(joined(sorted(ours.items()), theirs))
+    assert [(name, our) for name, our, _ in found if our is not None] == sorted(ours.items())
+    assert [(name, their) for name, _, group in found for their in group] == theirs
+    assert all((our is None) == (name not in ours) for name, our, _ in found)
+    assert [name for name, *_ in found] == sorted(name for name, *_ in found)
 
 
 def test_an_audit_that_is_given_up_leaves_nothing_open() -> None:
@@ -76,4 +98,4 @@ def test_an_audit_that_is_given_up_leaves_nothing_open() -> None:
     scratch = Scratch()
     scratch.close()
     with pytest.raises(sqlite3.ProgrammingError):
-        scratch.table()
+        scratch.table("(name)")

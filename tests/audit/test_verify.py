@@ -71,6 +71,7 @@ REFUNDED = CreditsRefunded(ADA, RUN, 1, 1)
 def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep so little at hand that the scratch file remembers almost everything."""
     monkeypatch.setattr(audit, "_AT_HAND", 2)
+    monkeypatch.setattr(audit, "_PAGE", 1)
 
 
 class ForgedLog:

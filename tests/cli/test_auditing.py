@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from research_fsm import Runs
 from research_fsm.stores import sqlite_evidence
+from research_fsm.stores.sqlite import SQLiteStore
 from tests.cli.conftest import Program
 
 
@@ -40,7 +42,44 @@ def test_a_log_that_went_on_holds(program: Program, key: str) -> None:
     old = stated(program, key, "old.txt")
     program("erase", person_id)
     assert program.json("checkpoint", "check", old, "--key", f"{key}.pub") == {"problems": []}
-    assert program.json("verify", "--checkpoint", old, "--key", f"{key}.pub") == []
+    assert program.json("verify", "--checkpoint", old, "--key", f"{key}.pub")["findings"] == []
+
+
+def test_the_report_says_who_was_erased(program: Program) -> None:
+    """When, and by whom if they were named: for people, for machines, and from an exported file."""
+    first, second = program.complete(), program.complete()
+    program("erase", first)
+    with SQLiteStore(program.store) as store:
+        Runs(store).erase(second)
+    erased = program.json("verify")["erased"]
+    assert [(one["person_id"], one["by"]) for one in erased] == [(first, "cli"), (second, None)]
+    words = program("verify").stdout
+    assert f"{first} was erased on {erased[0]['at']} by cli\n" in words
+    assert f"{second} was erased on {erased[1]['at']} by somebody who was not named\n" in words
+    program("export", "log.jsonl")
+    assert program.json("verify", "--exported", "log.jsonl") == {"findings": [], "erased": erased}
+
+
+def test_a_first_look_says_what_it_looked_at(program: Program) -> None:
+    """It names its laws and no others, finds a head elsewhere, and cannot be had of an exported file."""
+    program.complete()
+    words = program("verify", "--state-only").stdout
+    assert [line.split(":")[0] for line in words.splitlines()] == [
+        "✓ readable",
+        "✓ gapless",
+        "✓ legal",
+        "✓ heads_are_folds",
+        "the log keeps each of these laws",
+    ]
+    program("export", "log.jsonl")
+    assert program("verify", "--state-only", "--exported", "log.jsonl").exit_code == 2
+    assert "✓ chained" in program("verify", "--exported", "log.jsonl").stdout
+    assert "way_out" not in program("verify", "--exported", "log.jsonl").stdout
+    with sqlite3.connect(program.store) as edited:
+        edited.execute("UPDATE heads SET tag = 'idle' WHERE tag = 'complete'")
+    edited.close()
+    (finding,) = program.json("verify", "--state-only", code=1)["findings"]
+    assert finding["law"] == "heads_are_folds"
 
 
 def test_a_cut_tail_is_found_by_the_checkpoint_alone(program: Program, key: str) -> None:
@@ -53,8 +92,8 @@ def test_a_cut_tail_is_found_by_the_checkpoint_alone(program: Program, key: str)
         edited.execute("DELETE FROM events WHERE stream = 'account:other'")
         edited.execute("DELETE FROM heads WHERE stream = 'account:other'")
     edited.close()
-    assert program.json("verify") == []
-    (finding,) = program.json("verify", "--checkpoint", old, "--key", f"{key}.pub", code=1)
+    assert program.json("verify")["findings"] == []
+    (finding,) = program.json("verify", "--checkpoint", old, "--key", f"{key}.pub", code=1)["findings"]
     assert (finding["law"], finding["words"][-16:]) == ("checkpointed", "some were cut off"[-16:])
     assert program("checkpoint", "check", old, "--key", f"{key}.pub").exit_code == 1
 
@@ -110,8 +149,8 @@ def test_a_log_goes_out_and_in(program: Program, key: str) -> None:
     assert Path("log.jsonl").stat().st_mode & 0o777 == 0o600
     other = Program(Path("other.db").resolve())
     assert other.json("import-log", "log.jsonl")["events"] > 5
-    assert other.json("verify", "--checkpoint", old, "--key", f"{key}.pub") == []
-    assert program.json("verify", "--exported", "log.jsonl") == []
+    assert other.json("verify", "--checkpoint", old, "--key", f"{key}.pub")["findings"] == []
+    assert program.json("verify", "--exported", "log.jsonl")["findings"] == []
     assert other("import-log", "log.jsonl").exit_code == 7
     assert program("export", "log.jsonl").exit_code == 2
 
@@ -141,7 +180,7 @@ def test_evidence_is_not_written_to(program: Program, monkeypatch: pytest.Monkey
             shutil.copyfile(f"{program.store}{end}", evidence / f"log.db{end}")
     before = {one.name: hashlib.sha256(one.read_bytes()).digest() for one in evidence.iterdir()}
     copy = Program((evidence / "log.db").resolve())
-    assert copy.json("verify") == []
+    assert copy.json("verify")["findings"] == []
     copy("export", "log.jsonl")
     assert ("account:late" in Path("log.jsonl").read_text()) is leftover
     assert {one.name: hashlib.sha256(one.read_bytes()).digest() for one in evidence.iterdir()} == before
@@ -152,6 +191,6 @@ def test_a_file_that_may_not_be_written_is_verified(program: Program) -> None:
     program.complete()
     program.store.chmod(0o444)
     before = program.store.read_bytes()
-    assert program.json("verify") == []
+    assert program.json("verify")["findings"] == []
     assert program.store.read_bytes() == before
     assert program.store.stat().st_mode & 0o777 == 0o444

@@ -134,7 +134,7 @@ def test_verify_shows_every_law_and_every_finding() -> None:
         Finding("chained", "person:b", None, "the head is another"),
         Finding("novel", "person:c", 1, "new"),
     ]
-    text = rendering.to_text(rendering.findings(found), terminal=False, width=200)
+    text = rendering.to_text(rendering.findings(found, STATEMENTS, []), terminal=False, width=200)
     assert "✗ chained: " in text
     assert "    person:a version 2: the hash is another\n    person:b: the head is another\n" in text
     assert "✗ novel\n    person:c version 1: new\n" in text
@@ -170,7 +170,7 @@ def test_a_terminal_gets_colours_and_its_own_width() -> None:
     """Ids stay whole; the last column gives way."""
     table = rendering.people([])
     assert not isinstance(table, Table)
-    text = rendering.to_text(rendering.findings([]), terminal=True, width=80)
+    text = rendering.to_text(rendering.findings([], STATEMENTS, []), terminal=True, width=80)
     assert "\x1b[32m✓" in text
 
 

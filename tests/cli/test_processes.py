@@ -103,7 +103,7 @@ def test_a_killed_worker_is_taken_over_and_the_run_is_charged_once(
     ]
     assert claims == [1, 2]
     assert program.json("balance", "acme")["charged"] == 1
-    assert program.json("verify") == []
+    assert program.json("verify")["findings"] == []
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
@@ -219,7 +219,7 @@ def test_serve_works_recovers_and_stops(program: Program, spawn: Spawn) -> None:
     code, stdout, stderr = _ended(server)
     assert (code, stdout) == (0, "")
     assert "Traceback" not in stderr
-    assert program.json("verify") == []
+    assert program.json("verify")["findings"] == []
 
 
 def test_serve_says_its_url_and_that_no_worker_is_built_in(spawn: Spawn) -> None:

@@ -1,0 +1,123 @@
+"""A first look at a log that somebody else wrote: are the states right, whatever the payloads say.
+
+Floor 6, beside `audit`, for a log that is so long that `audit.verify` is for the night. It looks at the columns of the
+events and at the heads, decodes nothing and computes no hash. So it finds what is missing, doubled, out of order or
+not allowed in its phase; that nothing was edited, and that the money adds up, `audit.verify` alone can tell.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from itertools import islice
+from operator import attrgetter
+from types import MappingProxyType
+from typing import get_args
+
+from research_fsm import lifecycle
+from research_fsm.audit_memory import Remembered, Scratch, joined
+from research_fsm.audit_streams import printable
+from research_fsm.events import AccountEvent
+from research_fsm.laws import Finding
+from research_fsm.lifecycle import Phase, Trigger
+from research_fsm.storage import Reader, RecordedEvent
+
+__all__ = ["LAWS", "TRIGGERS", "verify_states"]
+
+LAWS = frozenset({"readable", "gapless", "legal", "heads_are_folds"})
+"""The laws that are looked at, each as far as columns show it."""
+
+
+_AT_HAND = 50_000
+"""How many streams are remembered without looking into the file: little is known of each."""
+
+_PAGE = 1000
+
+TRIGGERS: Mapping[str, tuple[Trigger, ...]] = MappingProxyType(
+    {
+        "PersonAdded": (Trigger.ADD,),
+        "RunStarted": (Trigger.START,),
+        "AttemptArmed": (Trigger.ARM,),
+        "AttemptAnswered": (Trigger.ANSWER,),
+        "RunDispatched": (Trigger.CONFIRM,),
+        "RunClaimed": (Trigger.CLAIM, Trigger.TAKE_OVER),
+        "RunCompleted": (Trigger.COMPLETE,),
+        "RunFailed": (Trigger.FAIL_CLAIMED, Trigger.FAIL_UNCLAIMED),
+        "RunRolledBack": (Trigger.ROLL_BACK,),
+        "ReportMarkedStale": (Trigger.MARK_STALE,),
+        "CallbackRefused": (Trigger.REFUSE_CALLBACK,),
+        "PersonErased": (Trigger.ERASE,),
+    }
+)
+"""What an event may be the record of, by its name. Which one, its data would say; a phase allows one at most."""
+
+_ACCOUNT = "account"
+"""The only state of an account that can be told from the names of its events."""
+
+_STEPS: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        (phase, name): lifecycle.dest(phase, trigger)
+        for phase in Phase
+        for name, triggers in TRIGGERS.items()
+        for trigger in triggers
+        if lifecycle.allows(phase, trigger)
+    }
+    | {(_ACCOUNT, cls.__name__): _ACCOUNT for cls in get_args(AccountEvent)}
+)
+
+_Seen = tuple[int, bytes, str]
+"""A stream's latest version and hash, and its state: what its head says, too."""
+
+_said = attrgetter("version", "hash", "tag")
+
+
+def verify_states(reader: Reader, followed: Callable[[int], object] = lambda _: None) -> Iterator[Finding]:
+    """Yield every place where an event is missing or not allowed where it stands, or a head is not at its stream's end.
+
+    Args:
+        reader: A store, or a snapshot of one. It is not written to, and may be written to by others meanwhile.
+        followed: Called now and then with the number of events since the last time, to show how far it is.
+    """
+    with closing(Scratch()) as scratch, reader.snapshot() as log:
+        seen = Remembered[_Seen](scratch, _AT_HAND, _unseen)
+        events = log.events()
+        while page := list(islice(events, _PAGE)):
+            for recorded in page:
+                name, version, kind = recorded.stream, recorded.version, recorded.type
+                if type(name) is not str:
+                    yield Finding("readable", printable(name), None, f"the row {recorded.position} names no stream")
+                    continue
+                last, _, state = seen[name]
+                after = _STEPS.get((state, kind))
+                if after is None or version != last + 1:
+                    yield from _wrong(recorded, last, state)
+                    version = version if type(version) is int else last + 1
+                seen[name] = (version, recorded.hash, after or state)
+            seen.trim()
+            followed(len(page))
+        heads = ((printable(head.stream), _said(head)) for head in log.heads())
+        for name, end, said in joined(seen.everything(), heads):
+            if said != [end]:
+                yield Finding("heads_are_folds", name, None, _difference(end, said))
+
+
+def _unseen(name: str) -> _Seen:
+    kind = name.partition(":")[0]
+    return (0, b"", Phase.NONE if kind == "person" else kind)
+
+
+def _wrong(recorded: RecordedEvent, version: int, state: str) -> Iterator[Finding]:
+    place: object = recorded.version
+    found = place if isinstance(place, int) else None
+    if place != version + 1:
+        yield Finding("gapless", recorded.stream, found, f"version {printable(place)} follows version {version}")
+    if (state, recorded.type) not in _STEPS:
+        yield Finding("legal", recorded.stream, found, f"{printable(recorded.type)} is not allowed while {state}")
+
+
+def _difference(end: _Seen | None, said: list[_Seen]) -> str:
+    if end is None:
+        return "there is a head, but no event"
+    if not said:
+        return "there are events, but no head"
+    version, _, state = said[0]
+    words = f"the head says version {printable(version)}, {printable(state)}; the log, version {end[0]}, {end[2]}"
+    return words if (version, state) != (end[0], end[2]) else "the head's hash is not the last event's"
