@@ -46,7 +46,6 @@ CASES: dict[str, Case] = {
     "processes": processes,
     "steps": steps,
     "growth": growth,
-    "audit": audit,
     "imports": imports,
     "http": over_http,
     "audit": audit,
