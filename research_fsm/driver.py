@@ -49,13 +49,14 @@ def drive(flow: Flow[A], store: Store, dispatcher: Dispatcher | None = None) -> 
         store: Where it reads and writes.
         dispatcher: The outside engine; None for the embedded queue, whose flows never ask for one.
     """
-    try:
-        request = next(flow)
-        while True:
-            request = flow.send(perform(request, store, dispatcher))
-    except StopIteration as stop:
-        answer: A = stop.value
-        return answer
+    received: Any = None
+    while True:
+        try:
+            request = flow.send(received)
+        except StopIteration as stop:
+            answer: A = stop.value
+            return answer
+        received = perform(request, store, dispatcher)
 
 
 def perform(request: Request, store: Store, dispatcher: Dispatcher | None) -> Any:  # noqa: ANN401  # By request.
@@ -124,13 +125,14 @@ async def settle(begun: set[Any]) -> None:
 
 
 async def _driven(flow: Flow[A], store: Store, dispatcher: AsyncDispatcher | None) -> A:
-    try:
-        request = next(flow)
-        while True:
-            request = flow.send(await perform_async(request, store, dispatcher))
-    except StopIteration as stop:
-        answer: A = stop.value
-        return answer
+    received: Any = None
+    while True:
+        try:
+            request = flow.send(received)
+        except StopIteration as stop:
+            answer: A = stop.value
+            return answer
+        received = await perform_async(request, store, dispatcher)
 
 
 async def perform_async(request: Request, store: Store, dispatcher: AsyncDispatcher | None) -> Any:  # noqa: ANN401  # By request.
@@ -263,8 +265,16 @@ class _Threads:
         if self._executor is None or self._process != os.getpid():
             self._executor, self._process = ThreadPoolExecutor(self._limit, self._name), os.getpid()
         loop = asyncio.get_running_loop()
-        answer: A = await loop.run_in_executor(self._executor, lambda: blocking(*arguments))
+        answer: A = await loop.run_in_executor(self._executor, _called, blocking, arguments)
         return answer
+
+
+def _called(blocking: Callable[..., A], arguments: tuple[object, ...]) -> A:
+    """Call; what no future can carry is raised as something else, or whoever waits would wait for ever."""
+    try:
+        return blocking(*arguments)
+    except StopIteration as error:
+        raise RuntimeError(f"{blocking!r} raised StopIteration") from error
 
 
 _READERS = _Threads("research_fsm reads", _READING)

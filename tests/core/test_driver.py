@@ -1,5 +1,6 @@
 """What the driver makes of a dispatcher that raises: nothing is concluded, and it is logged."""
 
+import asyncio
 import logging
 from collections.abc import Iterator
 
@@ -148,3 +149,15 @@ def test_an_error_of_the_store_reaches_the_caller(store: MemoryStore) -> None:
 
     with pytest.raises(Exception, match="the store was closed"):
         driver.drive(flow(), store)
+
+
+def test_a_store_that_runs_out_of_something_answers_nothing(store: MemoryStore) -> None:
+    """A bare `next` in somebody's store raises what a flow ends with: it is no answer, and nobody waits for ever."""
+
+    def out_of_rows(_: object) -> Flow[int]:
+        raise StopIteration(7)
+
+    with pytest.raises(StopIteration):
+        driver.drive(requests.read(out_of_rows), store)
+    with pytest.raises(RuntimeError, match="raised StopIteration"):
+        asyncio.run(asyncio.wait_for(driver.drive_async(requests.read(out_of_rows), store), 30))
