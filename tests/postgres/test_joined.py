@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 
 import django
 import psycopg
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from research_fsm import Profile, Runs
 from research_fsm.audit import verify
-from research_fsm.errors import InvalidInput, StoreBusy, WriteRejected
+from research_fsm.errors import InvalidInput, StoreBusy, StoreUnavailable, WriteRejected
 from research_fsm.outcomes import PersonNotFound
 from research_fsm.storage import Query, UniqueKey, Write
 from research_fsm.stores.postgres import PostgresStore
@@ -38,7 +38,7 @@ def store(address: str) -> Iterator[PostgresStore]:
 @contextmanager
 def with_psycopg(address: str) -> Iterator[Host]:
     """Join a transaction that the driver begins by itself."""
-    with psycopg.connect(address) as connection:
+    with closing(psycopg.connect(address)) as connection, connection:
         yield connection, lambda sql: connection.execute(sql.encode())
 
 
@@ -128,6 +128,82 @@ def test_neither_commits(
     assert runs.balance("acme").available == 2
     with plain(address) as client:
         assert tell(client, "SELECT count(*) FROM candidates") == [(0,)]
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize(
+    "mistake",
+    ["INSERT INTO candidates VALUES (1 / 0)", "INSERT INTO shortlist VALUES (1), (1)"],
+    ids=["a statement that fails", "a commit that fails"],
+)
+def test_a_host_that_fails_takes_everything_back(
+    store: PostgresStore, address: str, mistake: str, host: Callable[[str], AbstractContextManager[Host]]
+) -> None:
+    """Also where only the commit finds out what is wrong, and our part had long been written."""
+    runs = Runs(store)
+    runs.grant("acme", 2)
+    before = len(list(store.events()))
+    with plain(address) as client:
+        tell(client, "CREATE TABLE shortlist (place int UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+    with pytest.raises(Exception, match=r"division by zero|duplicate key"), host(address) as (connection, execute):  # noqa: PT012  # What fails is the commit.
+        person = runs.joined(connection).add("acme", ADA).accepted().person_id
+        execute(INSERT)
+        runs.joined(connection).start(person).accepted()
+        execute(mistake)
+    assert len(list(store.events())) == before
+    assert (runs.balance("acme").available, runs.balance("acme").held) == (2, 0)
+    with plain(address) as client:
+        assert tell(client, "SELECT count(*) FROM candidates") == [(0,)]
+    assert list(verify(store)) == []
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_savepoint_of_the_hosts_takes_back_what_came_after_it(
+    store: PostgresStore, address: str, host: Callable[[str], AbstractContextManager[Host]]
+) -> None:
+    """The host goes on without it, and may do it again: then it is done once."""
+    runs = Runs(store)
+    runs.grant("acme", 2)
+    person = runs.add("acme", ADA).accepted().person_id
+    with host(address) as (connection, execute):
+        joined = runs.joined(connection)
+        execute("SAVEPOINT theirs")
+        joined.start(person).accepted()
+        execute("ROLLBACK TO SAVEPOINT theirs")
+        assert joined.balance("acme").available == 2
+        execute(INSERT)
+        joined.start(person).accepted()
+    assert [event.type for event in store.events(f"person:{person}")].count("RunStarted") == 1
+    assert runs.balance("acme").charged == 1
+    with plain(address) as client:
+        assert tell(client, "SELECT count(*) FROM candidates") == [(1,)]
+    assert list(verify(store)) == []
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_hosts_connection_that_is_cut_takes_everything_back(
+    store: PostgresStore, address: str, host: Callable[[str], AbstractContextManager[Host]]
+) -> None:
+    """In the middle of its transaction: it is told, and nothing of it is there."""
+    runs = Runs(store)
+    runs.grant("acme", 2)
+    person = runs.add("acme", ADA).accepted().person_id
+    other = runs.add("acme", ADA).accepted().person_id
+    before = len(list(store.events()))
+    lost = r"connection is lost|terminating connection|Aborted"  # In whatever words a host's library has for it.
+    with pytest.raises(Exception, match=lost), host(address) as (connection, execute):  # noqa: PT012  # What is aborted.
+        joined = runs.joined(connection)
+        joined.start(person).accepted()
+        execute(INSERT)
+        with plain(address) as client:
+            everybody = "FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = current_database()"
+            tell(client, f"SELECT pg_terminate_backend(pid, 10000) {everybody}")
+        with pytest.raises(StoreUnavailable):
+            joined.start(other)
+        raise Aborted("Aborted")
+    assert len(list(store.events())) == before
+    runs.start(person).accepted()
+    assert runs.balance("acme").charged == 1
 
 
 def test_what_goes_wrong_leaves_the_hosts_transaction_as_it_was(store: PostgresStore, address: str) -> None:
