@@ -6,6 +6,7 @@ what the store says that stops it.
 """
 
 import inspect
+import sys
 import textwrap
 from collections.abc import Callable, Mapping
 
@@ -66,14 +67,19 @@ _FINDINGS = (AssertionError, WriteRejected, pytest.fail.Exception)
 
 
 def _apply(mistake: Mistake, patch: pytest.MonkeyPatch) -> None:
-    """Put the mistake into the function's text, and the function into its module."""
+    """Put the mistake into the function's text, and the function wherever the right one is known by its name."""
     *owner, name = mistake.function.split(".")
     holder: object = getattr(mistake.where, owner[0]) if owner else mistake.where
-    text = textwrap.dedent(inspect.getsource(getattr(holder, name)))
+    original = getattr(holder, name)
+    text = textwrap.dedent(inspect.getsource(original))
     assert mistake.right in text, f"{mistake.function} does not say {mistake.right!r} any more"
     made: dict[str, Callable[..., object]] = {}
-    exec(text.replace(mistake.right, mistake.wrong, 1), mistake.where.__dict__, made)  # noqa: S102  # A mutant is text.
+    names = inspect.unwrap(original).__globals__  # Those of its own module, also of one that a decorator made.
+    exec(text.replace(mistake.right, mistake.wrong, 1), names, made)  # noqa: S102  # A mutant is text.
     patch.setattr(holder, name, made[name])
+    for module in [module for known, module in sys.modules.items() if known.startswith("research_fsm.")]:
+        if getattr(module, name, None) is original:
+            patch.setattr(module, name, made[name])
 
 
 @pytest.mark.parametrize(

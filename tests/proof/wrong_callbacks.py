@@ -1,6 +1,7 @@
 """Mistakes in what workers report, in the embedded queue, and in how runs end."""
 
-from research_fsm import account, decide, person, transactions
+from research_fsm import account, person, rows
+from research_fsm.decide import callbacks, grants, people, starts
 from research_fsm.stores import memory
 from tests.proof.mistake import Mistake
 
@@ -11,7 +12,7 @@ WRONG_CALLBACKS = (
     Mistake(
         "callbacks not fenced by run_no",
         "5|X3",
-        decide,
+        callbacks,
         "complete",
         "person.current(command.run_no, command.run_id)",
         "person.current(person.run_no)",
@@ -19,7 +20,7 @@ WRONG_CALLBACKS = (
     Mistake(
         "claim not fenced by run_no",
         "5",
-        decide,
+        callbacks,
         "claim",
         "person.current(command.run_no, command.run_id)",
         "person.current(person.run_no)",
@@ -27,7 +28,7 @@ WRONG_CALLBACKS = (
     Mistake(
         "claim accepted when failed, idle or erased",
         "5",
-        decide,
+        callbacks,
         "claim",
         "person.current(command.run_no, command.run_id)",
         "person.run\n    run = run if run and (run.run_no, run.run_id) == (command.run_no, command.run_id) else None",
@@ -35,7 +36,7 @@ WRONG_CALLBACKS = (
     Mistake(
         "a second engine run's claim accepted",
         "X1",
-        decide,
+        callbacks,
         "claim",
         "run is None or run.claimed_by not in (None, command.external_id)",
         "run is None",
@@ -43,7 +44,7 @@ WRONG_CALLBACKS = (
     Mistake(
         "a second engine run's claim accepted, seen from the engine",
         "X1",
-        decide,
+        callbacks,
         "claim",
         "run is None or run.claimed_by not in (None, command.external_id)",
         "run is None",
@@ -55,15 +56,15 @@ WRONG_CALLBACKS = (
     Mistake(
         "claim refused while dispatching",
         "X7",
-        decide,
+        callbacks,
         "claim",
         "if run is None or ",
-        "if run is None or person.phase is Phase.DISPATCHING or ",
+        "if run is None or str(person.phase) == 'dispatching' or ",
     ),
     Mistake(
         "claim forced to match dispatched_as",
         "X7",
-        decide,
+        callbacks,
         "claim",
         "if run is None or ",
         "if run is None or run.dispatched_as not in (None, command.external_id) or ",
@@ -71,7 +72,7 @@ WRONG_CALLBACKS = (
     Mistake(
         "no external-id fence on complete",
         "X3",
-        decide,
+        callbacks,
         "complete",
         "run is None or run.claimed_by not in (None, command.external_id)",
         "run is None",
@@ -79,7 +80,7 @@ WRONG_CALLBACKS = (
     Mistake(
         "no external-id fence on fail",
         "X3",
-        decide,
+        callbacks,
         "fail",
         "run is None or run.claimed_by not in (None, command.external_id)",
         "run is None",
@@ -87,7 +88,7 @@ WRONG_CALLBACKS = (
     Mistake(
         "complete accepted in any status",
         "X3|5|1",
-        decide,
+        callbacks,
         "complete",
         "run = person.current(command.run_no, command.run_id)",
         "run = person.run",
@@ -95,7 +96,7 @@ WRONG_CALLBACKS = (
     Mistake(
         "unclaimed failure not refunded",
         "charged_if_executed",
-        decide,
+        callbacks,
         "_never_executed",
         "HoldEnd.REFUNDED",
         "HoldEnd.KEPT",
@@ -103,16 +104,16 @@ WRONG_CALLBACKS = (
     Mistake(
         "refund without the never-executed condition",
         "4",
-        decide,
+        callbacks,
         "fail",
         "_never_executed(run) if run.claimed_by is None else HoldEnd.KEPT",
         "_never_executed(run)",
     ),
-    Mistake("a repeated callback is stale", "8", decide, "_is_last_outcome", "return ", "return False and "),
+    Mistake("a repeated callback is stale", "8", callbacks, "_is_last_outcome", "return ", "return False and "),
     Mistake(
         "a repeated callback of another content is the same",
         "X3|8",
-        decide,
+        callbacks,
         "_is_last_outcome",
         "person.outcome == Outcome(command.run_no, kind, command.external_id, digest)",
         "person.outcome is not None and person.outcome.run_no == command.run_no and person.outcome.kind is kind",
@@ -128,18 +129,18 @@ WRONG_CALLBACKS = (
     Mistake(
         "stale callback recorded again and again",
         "5",
-        decide,
+        callbacks,
         "_stale",
         "note not in person.refused and ",
         "",
         "machine",
     ),
     # --- the embedded queue ---
-    Mistake("deliveries unbounded", "6", decide, "take", "run.delivery >= policy.max_deliveries", "False"),
+    Mistake("deliveries unbounded", "6", callbacks, "take", "run.delivery >= policy.max_deliveries", "False"),
     Mistake(
         "old delivery not fenced",
         "X3|X9|X1",
-        decide,
+        callbacks,
         "take",
         "external_id = _delivery_id(run, delivery)",
         "external_id = _delivery_id(run, 1)",
@@ -156,18 +157,18 @@ WRONG_CALLBACKS = (
     Mistake(
         "the old delivery's claim accepted again",
         "X1|X9",
-        decide,
+        callbacks,
         "claim",
         "run.claimed_by not in (None, command.external_id)",
         "(run.claimed_by not in (None, command.external_id) and not run.delivery)",
     ),
-    Mistake("a lease renewed for ever", "6", decide, "renew", " or _passed(run.deadline, now)", ""),
-    Mistake("a lease renewed when it is over", "6", decide, "renew", "or not alive ", ""),
-    Mistake("an entry that is not queued", "6", transactions, "_queue_changes", "not waits(before)", "False"),
+    Mistake("a lease renewed for ever", "6", callbacks, "renew", " or passed(run.deadline, now)", ""),
+    Mistake("a lease renewed when it is over", "6", callbacks, "renew", "or not alive ", ""),
+    Mistake("an entry that is not queued", "6", rows, "_queue_changes", "not waits(before)", "False"),
     Mistake(
         "a run that is over stays in the queue",
         "6",
-        transactions,
+        rows,
         "_queue_changes",
         "((before.run.run_id,) if before.run is not None and waits(before) else ())",
         "()",
@@ -176,7 +177,7 @@ WRONG_CALLBACKS = (
     Mistake(
         "erase without release",
         "4|2",
-        decide,
+        people,
         "erase",
         "HoldEnd.RELEASED if run.hold is Hold.OPEN else HoldEnd.KEPT",
         "HoldEnd.KEPT",
@@ -184,7 +185,7 @@ WRONG_CALLBACKS = (
     Mistake(
         "erase that always releases",
         "4",
-        decide,
+        people,
         "erase",
         "HoldEnd.RELEASED if run.hold is Hold.OPEN else HoldEnd.KEPT",
         "HoldEnd.RELEASED",
@@ -195,15 +196,17 @@ WRONG_CALLBACKS = (
     Mistake(
         "roll back to failed",
         "X2|legal|4",
-        decide,
+        starts,
         "record_answer",
-        "RunRolledBack(run.run_no, reason)",
-        "RunFailed(run.run_no, None, FailReason.ENGINE_REPORTED, None, HoldEnd.RELEASED)",
+        "return Decision(answer=AnswerRecorded(rolled_back), events=(*answered, RunRolledBack(run.run_no, reason)))",
+        "from research_fsm.events import FailReason, HoldEnd, RunFailed\n"
+        "    failed = RunFailed(run.run_no, None, FailReason.ENGINE_REPORTED, None, HoldEnd.RELEASED)\n"
+        "    return Decision(answer=AnswerRecorded(rolled_back), events=(*answered, failed))",
     ),
     Mistake(
         "credits forgotten",
         "2|4",
-        transactions,
+        rows,
         "_account_writes",
         "if not happened:",
         "if not happened or type(happened[0][0]).__name__ == 'CreditsReleased':",
@@ -212,15 +215,15 @@ WRONG_CALLBACKS = (
     Mistake(
         "a state that its events do not make",
         "7",
-        transactions,
-        "_written",
+        rows,
+        "written",
         "codec.encode(after), str",
         "codec.encode(before), str",
     ),
     Mistake(
         "a grant that counts twice",
         "differs|grants_count_once|granted",
-        decide,
+        grants,
         "grant",
         "() if granted is not None else ",
         "",
@@ -229,7 +232,7 @@ WRONG_CALLBACKS = (
     Mistake(
         "a grant taken back below zero",
         "3|never_overdrawn",
-        decide,
+        grants,
         "revoke",
         "account.available < granted",
         "False",

@@ -1,6 +1,8 @@
 """Mistakes in starting a run, handing it over, and recovering it."""
 
-from research_fsm import decide, flows, person, transactions
+from research_fsm import flows, person
+from research_fsm.decide import recovery, starts
+from research_fsm.transactions import receipts
 from tests.proof.mistake import Mistake
 
 __all__ = ["WRONG_DISPATCHES"]
@@ -10,16 +12,16 @@ WRONG_DISPATCHES = (
     Mistake(
         "no compare-and-swap",
         "1",
-        decide,
+        starts,
         "start",
         "not lifecycle.allows(person.phase, Trigger.START)",
         "person.phase is Phase.DISPATCHING",
     ),
-    Mistake("balance not checked", "3", decide, "start", "account.available < policy.cost", "False"),
+    Mistake("balance not checked", "3", starts, "start", "account.available < policy.cost", "False"),
     Mistake(
-        "credits before status", "1", decide, "start", "not lifecycle.allows(person.phase, Trigger.START)", "False"
+        "credits before status", "1", starts, "start", "not lifecycle.allows(person.phase, Trigger.START)", "False"
     ),
-    Mistake("run_no reused", "X2", decide, "start", "person.run_no + 1", "max(1, person.run_no)"),
+    Mistake("run_no reused", "X2", starts, "start", "person.run_no + 1", "max(1, person.run_no)"),
     Mistake(
         "claimed_by not cleared",
         "X7",
@@ -28,12 +30,12 @@ WRONG_DISPATCHES = (
         "started_at=at, deadline=deadline)",
         "started_at=at, deadline=deadline, claimed_by=person.run and person.run.claimed_by)",
     ),
-    Mistake("another owner's person", "start", decide, "start", "person.visible_to(command.owner)", "person.exists"),
+    Mistake("another owner's person", "start", starts, "start", "person.visible_to(command.owner)", "person.exists"),
     Mistake(
         "request key ignored",
         "memory: there is a receipt",
-        transactions,
-        "_replayed",
+        receipts,
+        "replayed_answer",
         "if key is None or receipt is None:",
         "if True:",
         "machine",
@@ -41,8 +43,8 @@ WRONG_DISPATCHES = (
     Mistake(
         "a key's second request answered like its first",
         "8|KeyReused",
-        transactions,
-        "_replayed",
+        receipts,
+        "replayed_answer",
         "if receipt.fingerprint == key.fingerprint",
         "if True",
         "suite: test_a_request_key_is_answered_once",
@@ -50,8 +52,8 @@ WRONG_DISPATCHES = (
     Mistake(
         "a key that outlives an erasure",
         "8|PersonNotFound|Queued",
-        transactions,
-        "_replayed",
+        receipts,
+        "replayed_answer",
         "person.phase is Phase.ERASED",
         "False",
         "suite: test_an_erased_person_is_gone",
@@ -60,7 +62,7 @@ WRONG_DISPATCHES = (
     Mistake(
         "timeout treated as refusal",
         "X2",
-        decide,
+        starts,
         "record_answer",
         "command.result is AttemptResult.AMBIGUOUS or ",
         "",
@@ -68,7 +70,7 @@ WRONG_DISPATCHES = (
     Mistake(
         "timeout treated as refusal, seen from the engine",
         "X2",
-        decide,
+        starts,
         "record_answer",
         "command.result is AttemptResult.AMBIGUOUS or ",
         "",
@@ -77,7 +79,7 @@ WRONG_DISPATCHES = (
     Mistake(
         "refusal after an open ambiguous attempt rolls back",
         "X2",
-        decide,
+        starts,
         "record_answer",
         "len(run.open_attempts) > 1",
         "False",
@@ -85,7 +87,7 @@ WRONG_DISPATCHES = (
     Mistake(
         "refusal after an open ambiguous attempt rolls back, seen from the engine",
         "X2",
-        decide,
+        starts,
         "record_answer",
         "len(run.open_attempts) > 1",
         "False",
@@ -94,7 +96,7 @@ WRONG_DISPATCHES = (
     Mistake(
         "refusal that ignores the phase",
         "X2|4",
-        decide,
+        starts,
         "record_answer",
         "if person.phase is not Phase.DISPATCHING:",
         "if False:",
@@ -102,26 +104,26 @@ WRONG_DISPATCHES = (
     Mistake(
         "an attempt counter closed twice",
         "X2",
-        decide,
+        starts,
         "record_answer",
         " or command.attempt not in run.open_attempts",
         "",
     ),
-    Mistake("attempt number reused", "X2", decide, "_arming", "run.last_attempt + 1", "max(1, run.last_attempt)"),
+    Mistake("attempt number reused", "X2", starts, "arming", "run.last_attempt + 1", "max(1, run.last_attempt)"),
     Mistake(
         "resend before the lease is over",
         "X2",
-        decide,
-        "_may_arm",
-        " and _passed(run.lease_until, now)",
+        starts,
+        "may_arm",
+        " and passed(run.lease_until, now)",
         "",
     ),
-    Mistake("resend behind the window", "X2", decide, "_may_arm", "and in_window ", ""),
-    Mistake("attempts unbounded", "X2|6", decide, "_may_arm", "run.last_attempt < policy.max_attempts", "True"),
+    Mistake("resend behind the window", "X2", starts, "may_arm", "and in_window ", ""),
+    Mistake("attempts unbounded", "X2|6", starts, "may_arm", "run.last_attempt < policy.max_attempts", "True"),
     Mistake(
         "an answer not fenced by run_no",
         "X6|X2",
-        decide,
+        starts,
         "record_answer",
         "person.current(command.run_no, command.run_id)",
         "person.current(person.run_no)",
@@ -129,18 +131,16 @@ WRONG_DISPATCHES = (
     Mistake(
         "confirm lowers the phase",
         "X6|legal|X1",
-        decide,
+        starts,
         "_record_accepted",
         "person.phase is Phase.DISPATCHING",
         "True",
     ),
-    Mistake(
-        "a deadline missing while queued", "6", decide, "_confirmed", "now + micros(policy.queue_deadline)", "None"
-    ),
+    Mistake("a deadline missing while queued", "6", starts, "confirmed", "now + micros(policy.queue_deadline)", "None"),
     Mistake(
         "not found at the engine rolls back",
         "X2|1|4|6",
-        decide,
+        recovery,
         "recover",
         "decision = _by_evidence(command.sightings, person, run, now, policy, salt)",
         "decision = _by_evidence(command.sightings, person, run, now, policy, salt)\n"
@@ -153,7 +153,7 @@ WRONG_DISPATCHES = (
     Mistake(
         "a dispatch without a deadline",
         "6",
-        decide,
+        starts,
         "start",
         "None if command.inside else now + micros(policy.dispatch_deadline)",
         "None",
@@ -161,15 +161,15 @@ WRONG_DISPATCHES = (
     Mistake(
         "no deadline of the dispatch",
         "6",
-        decide,
+        recovery,
         "_by_deadline",
-        "delivered or not _passed(run.deadline, now)",
-        "delivered or not _passed(run.deadline, now) or person.phase is Phase.DISPATCHING",
+        "delivered or not passed(run.deadline, now)",
+        "delivered or not passed(run.deadline, now) or person.phase is Phase.DISPATCHING",
     ),
     Mistake(
         "deadline that rolls back a queued run",
         "6|2|4",
-        decide,
+        recovery,
         "_by_deadline",
         "RunFailed(run.run_no, None, FailReason.QUEUE_DEADLINE, None, HoldEnd.REFUNDED)",
         "RunRolledBack(run.run_no, RollBackReason.DISPATCH_DEADLINE)",
@@ -177,7 +177,7 @@ WRONG_DISPATCHES = (
     Mistake(
         "queued, never executed, not refunded",
         "charged_if_executed",
-        decide,
+        recovery,
         "_by_deadline",
         "HoldEnd.REFUNDED",
         "HoldEnd.KEPT",
@@ -185,7 +185,7 @@ WRONG_DISPATCHES = (
     Mistake(
         "COMPLETED without output taken as done",
         "X5",
-        decide,
+        recovery,
         "_by_evidence",
         " and final.report is not None:",
         ":\n        final = Sighting(external_id=final.external_id, state=final.state, report=final.report or b'{}')",
@@ -193,7 +193,7 @@ WRONG_DISPATCHES = (
     Mistake(
         "the final status of any run fails the run",
         "X8",
-        decide,
+        recovery,
         "_by_evidence",
         "if seen.external_id == known",
         "if seen.external_id == known or (person.phase is Phase.QUEUED and seen.state is not SightingState.ALIVE)",
@@ -201,7 +201,7 @@ WRONG_DISPATCHES = (
     Mistake(
         "recovery never looks",
         "6",
-        decide,
+        recovery,
         "next_look",
         "return min(run.deadline",
         "return None and min(run.deadline",
@@ -254,5 +254,5 @@ WRONG_DISPATCHES = (
         "        outcome = yield from requests.dispatch(request)",
         "race",
     ),
-    Mistake("one dispatch key per person", "X6", decide, "dispatch_request", "{run_id}", "{person.person_id}", "race"),
+    Mistake("one dispatch key per person", "X6", starts, "dispatch_request", "{run_id}", "{person.person_id}", "race"),
 )
