@@ -1,7 +1,12 @@
 """A mistake in the text of a function, and who has to find it."""
 
+import inspect
+import sys
+import textwrap
+from collections.abc import Callable
 from types import ModuleType
 
+import pytest
 from attrs import frozen
 
 __all__ = ["Mistake"]
@@ -29,3 +34,18 @@ class Mistake:
     right: str
     wrong: str
     found: str = "walk"
+
+    def make(self, patch: pytest.MonkeyPatch) -> None:
+        """Put it into the function's text, and the function wherever the right one is known by its name."""
+        *owner, name = self.function.split(".")
+        holder: object = getattr(self.where, owner[0]) if owner else self.where
+        original = getattr(holder, name)
+        text = textwrap.dedent(inspect.getsource(original))
+        assert self.right in text, f"{self.function} does not say {self.right!r} any more"
+        made: dict[str, Callable[..., object]] = {}
+        names = inspect.unwrap(original).__globals__  # Those of its own module, also of one that a decorator made.
+        exec(text.replace(self.right, self.wrong, 1), names, made)  # noqa: S102  # A mutant is text.
+        patch.setattr(holder, name, made[name])
+        for module in [module for known, module in sys.modules.items() if known.startswith("research_fsm.")]:
+            if getattr(module, name, None) is original:
+                patch.setattr(module, name, made[name])

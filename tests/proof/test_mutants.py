@@ -5,9 +5,6 @@ find it and the word that the finding begins with: an invariant (1 to 8, X1 to X
 what the store says that stops it.
 """
 
-import inspect
-import sys
-import textwrap
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -66,28 +63,12 @@ _FINDINGS = (AssertionError, WriteRejected, pytest.fail.Exception)
 """What finds a mistake; any other exception is one that the mistake's own text raises, and proves nothing."""
 
 
-def _apply(mistake: Mistake, patch: pytest.MonkeyPatch) -> None:
-    """Put the mistake into the function's text, and the function wherever the right one is known by its name."""
-    *owner, name = mistake.function.split(".")
-    holder: object = getattr(mistake.where, owner[0]) if owner else mistake.where
-    original = getattr(holder, name)
-    text = textwrap.dedent(inspect.getsource(original))
-    assert mistake.right in text, f"{mistake.function} does not say {mistake.right!r} any more"
-    made: dict[str, Callable[..., object]] = {}
-    names = inspect.unwrap(original).__globals__  # Those of its own module, also of one that a decorator made.
-    exec(text.replace(mistake.right, mistake.wrong, 1), names, made)  # noqa: S102  # A mutant is text.
-    patch.setattr(holder, name, made[name])
-    for module in [module for known, module in sys.modules.items() if known.startswith("research_fsm.")]:
-        if getattr(module, name, None) is original:
-            patch.setattr(module, name, made[name])
-
-
 @pytest.mark.parametrize(
     "mistake", [*WRONG_DISPATCHES, *WRONG_CALLBACKS, *WRONG_STORES], ids=lambda mistake: mistake.what
 )
 def test_a_mistake_is_found(mistake: Mistake, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is named finds it; a search says which law is broken."""
-    _apply(mistake, monkeypatch)
+    mistake.make(monkeypatch)
     if mistake.found in _SEARCHES:
         with pytest.raises(_FINDINGS, match=rf"(?m)^\s*({mistake.laws})\b"):
             _SEARCHES[mistake.found]()
