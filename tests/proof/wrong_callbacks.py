@@ -152,7 +152,7 @@ WRONG_CALLBACKS = (
         "MemoryStore._load",
         "row.lease_until is None or row.lease_until <= now",
         "True",
-        "suite: test_a_worker_that_is_gone_is_taken_over",
+        "suite: test_an_entry_is_free_without_a_lease_and_once_it_is_over",
     ),
     Mistake(
         "the old delivery's claim accepted again",
