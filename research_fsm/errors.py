@@ -100,6 +100,13 @@ class StoreBusy(StoreError):
     """Others kept the store locked for longer than the wait allows. Try again later."""
 
 
+class FeedStalled(StoreBusy):
+    """A transaction that somebody keeps open may still add events where the feed is. End it, and follow on.
+
+    Nothing was passed over: follow again from the position of the last event that was read.
+    """
+
+
 class StoreClosed(StoreError):
     """The store was closed. Open another one."""
 
@@ -132,13 +139,6 @@ class CommitUnknown(StoreError):
     """The acknowledgement of a commit was lost. Repeat the request with its key: then it is never done twice.
 
     A start is not done twice without one either, because the person is running; a create without a key would be.
-    """
-
-
-class FeedStalled(StoreError):
-    """A transaction that somebody keeps open may still add events where the feed is. End it, and follow on.
-
-    Nothing was passed over: follow again from the position of the last event that was read.
     """
 
 

@@ -43,6 +43,7 @@ _COMMANDS = {
         "token": ("research_fsm.cli.tokens:token", "Make, list and revoke access tokens."),
         "verify": ("research_fsm.cli.auditing:verify", "Check that the whole log is intact and legal."),
         "checkpoint": ("research_fsm.cli.auditing:checkpoint", "State how far the log reaches, and prove it later."),
+        "follow": ("research_fsm.cli.following:follow", "Print every event of the log, and those that come."),
         "export": ("research_fsm.cli.auditing:export", "Write the log to a file, a line of JSON for each event."),
         "import-log": ("research_fsm.cli.auditing:import_log", "Make a new store from an exported log."),
         "page": ("research_fsm.cli.showing:page", "Write a page that shows people, runs, credits and findings."),

@@ -142,9 +142,13 @@ class Session:
     def event(self, value: Json, words: str = "") -> None:
         """Print something as it happens: one line of JSON, or a note."""
         if self.as_json:
-            self.line(_as_json(value, indent=None))
+            self.row(value, words)
         else:
             self.note(words)
+
+    def row(self, value: Json, words: str) -> bool:
+        """Print one of many results: a line of JSON, or of words. Returns whether somebody still reads them."""
+        return self.line(_as_json(value, indent=None) if self.as_json else words)
 
     def answer(self, answer: Answer) -> Exit:
         """Print the domain's answer, and return how it ends the program."""
@@ -182,12 +186,14 @@ class Session:
             error.show()
         return Exit(error.exit_code) if error.exit_code in set(Exit) else Exit.USAGE
 
-    def line(self, text: str) -> None:
-        """Print to standard output; a reader that went away is not told."""
+    def line(self, text: str) -> bool:
+        """Print to standard output, and return whether somebody still reads it; a reader that went away is not told."""
         try:
             click.echo(text.removesuffix("\n"))
         except BrokenPipeError:
             _stop_printing()
+            return False
+        return True
 
     def note(self, text: str) -> None:
         """Print to standard error."""

@@ -46,6 +46,9 @@ not_callable = 5
 '''
 
 
+EVENT_MEMBERS = {"stream", "version", "position", "type", "schema", "at", "data", "meta", "hash"}
+
+
 class Engine:
     """An outside engine that always gives the same result."""
 

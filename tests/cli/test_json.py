@@ -11,7 +11,7 @@ from research_fsm.cli import shapes
 from research_fsm.events import AttemptResult
 from research_fsm.stores.memory import wall_clock
 from research_fsm.stores.sqlite import SQLiteStore
-from tests.cli.conftest import Engine, Program
+from tests.cli.conftest import EVENT_MEMBERS, Engine, Program
 
 PERSON = {
     "id",
@@ -35,7 +35,6 @@ PERSON = {
     "failures_in_a_row",
     "created_at",
 }
-EVENT = {"stream", "version", "position", "type", "schema", "at", "data", "meta", "hash"}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
@@ -107,7 +106,7 @@ def test_a_history_is_one_array_by_position_of_the_person_and_the_account(progra
         "RunClaimed",
         "RunCompleted",
     ]
-    assert all(event.keys() == EVENT for event in told)
+    assert all(event.keys() == EVENT_MEMBERS for event in told)
     assert all(TIME.fullmatch(event["at"]) and re.fullmatch("[0-9a-f]{64}", event["hash"]) for event in told)
     assert all(isinstance(event["data"], dict) and isinstance(event["meta"], dict) for event in told)
     assert [event["position"] for event in told] == sorted(event["position"] for event in told)

@@ -282,6 +282,19 @@ def test_a_reader_that_goes_away_changes_neither_the_exit_code_nor_standard_erro
         assert process.wait(_PATIENCE_SECONDS) == 0
 
 
+def test_a_follower_hears_what_others_write_and_ends_with_its_reader(program: Program, spawn: Spawn) -> None:
+    """``follow | head`` gets a line for what another process writes; when the reader goes away, it ends."""
+    program("grant", "acme", 5, "--grant-id", "first")
+    process = spawn("follow")
+    assert process.stdout is not None
+    assert "credits granted (first)" in process.stdout.readline()
+    program("grant", "acme", 6, "--grant-id", "second")
+    assert "credits granted (second)" in process.stdout.readline()
+    process.stdout.close()
+    program("grant", "acme", 7)
+    assert process.wait(_PATIENCE_SECONDS) == 0
+
+
 def test_findings_are_findings_though_nobody_reads_them(program: Program, tmp_path: Path) -> None:
     """The exit code of verify does not depend on who listens."""
     program.complete()
