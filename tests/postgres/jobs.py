@@ -56,15 +56,19 @@ class Office:
         address: A database, with procrastinate's tables.
         clock: The store's time.
         policy: The settings.
-        prepared: As the store has it.
+        options: As the store has them.
     """
 
     def __init__(
-        self, address: str, clock: ManualClock | None = None, policy: Policy | None = None, *, prepared: bool = True
+        self,
+        address: str,
+        clock: ManualClock | None = None,
+        policy: Policy | None = None,
+        **options: Any,  # noqa: ANN401  # Several.
     ) -> None:
         self.address = address
         self.clock = clock or ManualClock()
-        self.store = PostgresStore(address, clock=self.clock, jobs=JOBS, prepared=prepared)
+        self.store = PostgresStore(address, clock=self.clock, jobs=JOBS, **options)
         self.runs = Runs(self.store, policy=policy)
 
     def added(self) -> str:

@@ -14,9 +14,10 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from procrastinate import App, JobContext
-from procrastinate.exceptions import ConnectorException, JobAborted
+from procrastinate.exceptions import ConnectorException
 
 from research_fsm.dispatchers.procrastinate.jobs import Procrastinate
 from research_fsm.errors import InvalidInput, StoreUnavailable
@@ -90,13 +91,15 @@ def add_tasks(
         return opened[0]
 
     @app.task(name=jobs.task, queue=jobs.queue, priority=jobs.priority, pass_context=True)
-    def research(context: JobContext, run_id: str) -> None:
+    async def research(context: JobContext, run_id: str) -> None:
         """Take the run's entry and work on it, unless there is nothing to take: a job that nobody needs succeeds."""
-        worker = Worker(runs(), pipeline, name=f"procrastinate job {context.job.id}")
-        if not worker.run_once(run_id, let_go=context.should_abort):
-            _log.info("nothing to do for run %s: it is over, or somebody has it", run_id)
-        if context.should_abort():
-            raise JobAborted
+
+        def work(aborted: Callable[[], bool]) -> None:
+            worker = Worker(runs(), pipeline, name=f"procrastinate job {context.job.id}")
+            if not worker.run_once(run_id, let_go=aborted):
+                _log.info("nothing to do for run %s: it is over, or somebody has it", run_id)
+
+        await _in_thread(work)
 
     recovery = f"{jobs.task}.recover"
     if recover_at is None:
@@ -118,6 +121,23 @@ def add_tasks(
         await _defer_missing(context.app, jobs, store.schema, now)
         own = {"before": context.job.id, "task": recovery}
         await context.app.connector.execute_query_async(_FORGET_DONE, **own)
+
+
+async def _in_thread(work: Callable[[Callable[[], bool]], None]) -> None:
+    """Work in a thread of its own, so that as many are at work as the worker allows; and end it before it is left.
+
+    Args:
+        work: Is given what tells whether the job was aborted.
+    """
+    aborted = threading.Event()
+    with ThreadPoolExecutor(1, "research") as own:
+        working = asyncio.get_running_loop().run_in_executor(own, work, aborted.is_set)
+        try:
+            await asyncio.shield(working)
+        except asyncio.CancelledError:
+            aborted.set()
+            await working
+            raise
 
 
 def _store_of(runs: Runs) -> PostgresStore:
