@@ -111,7 +111,7 @@ class Procrastinate:
     def _found(self, wire: Wire, dialect: Dialect) -> str:
         """Return the digest of what is set up, or nothing."""
         ((tables, defers, digest),) = wire.run(self._in(_FIND, dialect).encode())[0]
-        apply = "with procrastinate 3.2 or later, `procrastinate schema --apply` makes them"
+        apply = "with procrastinate 3.2 or later, `procrastinate --app=… schema --apply` makes them"
         if tables != b"t":
             problem = f"procrastinate's tables are not in the schema {self.schema} of this database; {apply}"
             raise StoreUnavailable(wire.where, problem)
