@@ -28,6 +28,7 @@ from research_fsm.stores.postgres_commit import Commit, Server, became, server
 from research_fsm.stores.postgres_errors import RERUN, ServerSaid, WireLost, failure
 from research_fsm.stores.postgres_joined import JoinedStore
 from research_fsm.stores.postgres_load import LOADING, load
+from research_fsm.stores.postgres_opening import open_first
 from research_fsm.stores.postgres_reads import READING, PostgresReader, Source
 from research_fsm.stores.postgres_schema import Jobs, migrate, read_settings
 from research_fsm.stores.postgres_statements import Dialect
@@ -109,8 +110,7 @@ class PostgresStore(PostgresReader):
         self._watches: weakref.WeakSet[Wire] = weakref.WeakSet()
         self._writer = Wire(self._address, self._greet, self._wait)
         self._callers = GroupCommit(self._commit, self._where, wait)
-        with self._writer.translated():
-            self._writer.get()  # Its first words find out how the others are said.
+        open_first(self._writer, self._address, self._wait)  # Its first words find out how the others are said.
         self._local = b"" if self._dialect.prepares else settings(self._wait, "SET LOCAL")
         super().__init__(Source(Wire(self._address, self._greet, self._wait), self._local), self._dialect, clock)
 

@@ -23,7 +23,7 @@ from typing import Protocol
 import psycopg
 from attrs import frozen
 from psycopg import pq
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from research_fsm.errors import InvalidInput, StoreClosed, StoreUnavailable
 from research_fsm.stores.postgres_errors import ServerSaid, WireLost, failure
@@ -34,6 +34,8 @@ Row = tuple[bytes | None, ...]
 
 _GRACE_SECONDS = 15.0
 """How much longer than its statements may take a server is waited for."""
+
+_PING_SECONDS = 2
 
 _GOOD = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK, pq.ExecStatus.EMPTY_QUERY)
 
@@ -84,11 +86,18 @@ class Address:
         Raises:
             WireLost: It could not be opened.
         """
-        given = {name: value for name, value in conninfo_to_dict(self.conninfo).items() if value is not None}
         try:
-            return psycopg.connect(**{**_DEFAULTS, **given, "client_encoding": "UTF8"}, autocommit=True)  # type: ignore[arg-type]  # Whatever libpq knows by name.
+            return psycopg.connect(self._with_defaults(), autocommit=True)
         except psycopg.Error as error:
             raise WireLost(str(error).strip().replace("\n", "; ")) from error
+
+    def ping(self) -> pq.Ping:
+        """Ask whether a server answers there, and whether it lets anybody in."""
+        return pq.Ping(pq.PGconn.ping(make_conninfo(self._with_defaults(), connect_timeout=_PING_SECONDS).encode()))
+
+    def _with_defaults(self) -> str:
+        given = {name: value for name, value in conninfo_to_dict(self.conninfo).items() if value is not None}
+        return make_conninfo("", **{**_DEFAULTS, **given, "client_encoding": "UTF8"})
 
 
 class Carrier(Protocol):

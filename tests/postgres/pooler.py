@@ -38,10 +38,8 @@ class Pooler:
             self.port: int = free.getsockname()[1]
 
     def __enter__(self) -> Self:
-        assert PGBOUNCER is not None
         self._folder.chmod(0o755)
-        settings = self._folder / "pgbouncer.ini"
-        settings.write_text(
+        (self._folder / "pgbouncer.ini").write_text(
             "[databases]\n"
             f"* = host=127.0.0.1 port={self._server.port}\n"
             "[pgbouncer]\n"
@@ -50,25 +48,37 @@ class Pooler:
             f"pool_mode = transaction\ndefault_pool_size = {self._connections}\nserver_round_robin = 1\n"
         )
         (self._folder / "users.txt").write_text('"postgres" ""\n')
-        user = "nobody" if os.geteuid() == 0 else None
-        with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603  # Our own words.
-                [PGBOUNCER, str(settings)], cwd=self._folder, user=user, stdout=log, stderr=log
-            )
         try:
-            self._wait_until_ready()
+            self.start()
         except BaseException:
-            self.__exit__(None, None, None)
+            self._remove()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGKILL)
-        self._process.wait(_PATIENCE_SECONDS)
-        shutil.rmtree(self._folder)
+        self._remove()
+
+    def start(self) -> None:
+        """Start it, for the first time or again, and wait until it answers."""
+        assert PGBOUNCER is not None
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603  # Our own words.
+                [PGBOUNCER, "pgbouncer.ini"],
+                cwd=self._folder,
+                user="nobody" if os.geteuid() == 0 else None,  # Who is root is refused.
+                stdout=log,
+                stderr=log,
+            )
+        self._wait_until_ready(self._process)
+
+    def kill(self) -> None:
+        """Kill it with signal 9, in the middle of whatever goes through it."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(signal.SIGKILL)
+            process.wait(_PATIENCE_SECONDS)
 
     def address(self, database: str) -> str:
         """Return where a database of the server is, through the pooler."""
@@ -78,15 +88,18 @@ class Pooler:
         """Make an empty database on the server, and return its address through the pooler."""
         return self.address(self._server.new_database().rpartition("/")[2])
 
-    def _wait_until_ready(self) -> None:
-        assert self._process is not None
+    def _wait_until_ready(self, process: "subprocess.Popen[bytes]") -> None:
         until = time.monotonic() + _PATIENCE_SECONDS
         while True:
             try:
                 psycopg.connect(self.address("postgres")).close()
             except psycopg.OperationalError as error:
-                if self._process.poll() is not None or time.monotonic() > until:
+                if process.poll() is not None or time.monotonic() > until:
                     raise RuntimeError((self._folder / "log").read_text()) from error
                 time.sleep(0.01)
             else:
                 return
+
+    def _remove(self) -> None:
+        self.kill()
+        shutil.rmtree(self._folder)

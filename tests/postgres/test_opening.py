@@ -1,14 +1,19 @@
 """Opening a store while its server goes away: it is opened, or it is not, and nothing is half made."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import timedelta
 
+import psycopg
 import pytest
+from psycopg import pq
 
 from research_fsm.errors import StoreUnavailable
 from research_fsm.stores.postgres import PostgresStore
-from research_fsm.stores.postgres_wire import Row, Wire
+from research_fsm.stores.postgres_errors import WireLost
+from research_fsm.stores.postgres_wire import Address, Row, Wire
 from research_fsm.testing.postgres import PostgresServer
 from tests.postgres.examples import appending, notes, plain, tell
 
@@ -49,23 +54,71 @@ class Cutting:
 def test_a_connection_that_is_cut_while_a_store_is_opened(
     server: PostgresServer, schema: str, monkeypatch: pytest.MonkeyPatch, *, sent: bool
 ) -> None:
-    """At each of the first words: the caller is told, and whoever comes next opens a whole store."""
-    number, opened = 0, False
-    while not opened:
+    """At each of the first words: the store is opened all the same, whole, by another connection."""
+    number, cutting = 0, Cutting(server, 0, sent=sent)
+    while cutting.count >= number:
         number += 1
         cutting = Cutting(server, number, sent=sent)
-        name = f"{schema}_{number}"
         with monkeypatch.context() as patched:
             patched.setattr(Wire, "run", lambda wire, message, cutting=cutting: cutting.run(wire, message))
-            try:
-                PostgresStore(server.address(), schema=name).close()
-                opened = True
-            except StoreUnavailable:
-                assert cutting.count == number
-        with PostgresStore(server.address(), schema=name) as store:
+            store = PostgresStore(server.address(), schema=f"{schema}_{number}")
+        with store, PostgresStore(server.address(), schema=f"{schema}_{number}") as other:
+            assert store.secret == other.secret
             assert store.transact(*appending("a", 1)) == 1
-            assert notes(store, "a") == [1]
+            assert notes(other, "a") == [1]
     assert number > 6
+
+
+def test_a_connection_that_is_cut_again_and_again_is_given_up(
+    server: PostgresServer, schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is up and hangs up on us has something against us: the caller is told."""
+
+    def never(_: Wire, __: bytes) -> list[list[Row]]:
+        raise WireLost("the connection was cut")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Wire, "run", never)
+        with pytest.raises(StoreUnavailable, match="was cut"):
+            PostgresStore(server.address(), schema=schema)
+
+
+def test_a_server_that_is_starting_is_waited_for(
+    server: PostgresServer, schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so itself; then it may be gone for a moment, too, but not for longer than the wait."""
+    asked: list[pq.Ping] = []
+    starting = [pq.Ping.REJECT, pq.Ping.NO_RESPONSE, pq.Ping.REJECT, pq.Ping.OK]
+
+    def connect(address: Address) -> "psycopg.Connection[tuple[object, ...]]":
+        if len(asked) < len(starting):
+            raise WireLost("the database system is starting up")
+        return connected(address)
+
+    def ping(_: Address) -> pq.Ping:
+        asked.append(starting[min(len(asked), 3)])
+        return asked[-1]
+
+    connected = Address.connect
+    monkeypatch.setattr(Address, "connect", connect)
+    monkeypatch.setattr(Address, "ping", ping)
+    with PostgresStore(server.address(), schema=schema) as store:
+        assert store.transact(*appending("a", 1)) == 1
+    assert asked == starting
+    asked.clear()
+    starting[:] = [pq.Ping.REJECT] * 1000
+    with pytest.raises(StoreUnavailable, match="starting up"):
+        PostgresStore(server.address(), schema=schema, wait=timedelta(milliseconds=100))
+    assert len(asked) > 1
+
+
+def test_whoever_is_not_let_in_is_told_at_once(address: str) -> None:
+    """A wrong database, and a server that is not there: neither gets better by waiting."""
+    before = time.monotonic()
+    for wrong in (f"{address}_2", "postgresql://127.0.0.1:1/nothing"):
+        with pytest.raises(StoreUnavailable):
+            PostgresStore(wrong)
+    assert time.monotonic() - before < 10
 
 
 def test_a_server_that_is_killed_while_stores_are_opened() -> None:

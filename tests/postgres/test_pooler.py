@@ -10,6 +10,7 @@ from research_fsm.stores.postgres import PostgresStore
 from research_fsm.testing.conformance import DurableConformance, ProcessConformance, StoreConformance
 from research_fsm.testing.postgres import PostgresServer
 from tests.postgres.pooler import PGBOUNCER, Pooler
+from tests.postgres.test_server_killed import start_everybody
 
 pytestmark = pytest.mark.skipif(
     PGBOUNCER is None, reason="there is no PgBouncer on this machine: apt-get install pgbouncer"
@@ -63,3 +64,14 @@ def test_settings_do_not_stay_on_a_connection_that_is_shared(pooler: Pooler, sch
         assert shown[-2] == [(b"7s",)]
         for _ in range(8):  # Whichever of the pooler's connections.
             assert store._writer.run(b"SHOW lock_timeout; SHOW enable_seqscan") == [[(b"0",)], [(b"on",)]]
+
+
+def test_a_pooler_that_is_killed_loses_nothing(server: PostgresServer) -> None:
+    """In the middle of hundreds of starts from several processes: whatever was going through it is looked up."""
+    with Pooler(server) as pooler:
+
+        def trouble() -> None:
+            pooler.kill()
+            pooler.start()
+
+        start_everybody(pooler.new_database(), trouble)

@@ -38,50 +38,52 @@ def start_all(address: str, people: list[str]) -> list[str]:
         return list(pool.map(lambda person: type(runs.start(person, key=f"start {person}")).__name__, people))
 
 
-def killed(server: PostgresServer, address: str) -> None:
+def killed(server: PostgresServer) -> None:
     """Kill the server with signal 9, and start it again."""
-    del address
     server.kill()
     server.start()
 
 
-def cut(_: PostgresServer, address: str) -> None:
+def cut(server: PostgresServer) -> None:
     """Cut every connection."""
-    with plain(address) as client:
+    with plain(server.address()) as client:
         tell(client, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'research_fsm'")
 
 
-def stopped(server: PostgresServer, address: str) -> None:
+def stopped(server: PostgresServer) -> None:
     """Stop the server as an administrator in a hurry does, and start it again."""
-    del address
     server.stop()
     server.start()
 
 
 @pytest.mark.parametrize("trouble", [killed, cut, stopped])
-def test_nothing_is_lost_and_nothing_is_done_twice(trouble: Callable[[PostgresServer, str], None]) -> None:
+def test_nothing_is_lost_and_nothing_is_done_twice(trouble: Callable[[PostgresServer], None]) -> None:
     """Every start is answered, as if nothing had been; the log, the heads and the money agree with the answers."""
     with PostgresServer() as server:
-        address = server.new_database()
-        with PostgresStore(address, wait=WAIT) as store:
-            runs = Runs(store)
-            runs.grant("acme", 2 * PEOPLE)
-            people = [
-                runs.add("acme", Profile(first_name="P", last_name=str(n), company="x")).accepted().person_id
-                for n in range(PEOPLE)
-            ]
-            context = multiprocessing.get_context("spawn")
-            barrier = context.Barrier(PROCESSES)
-            with ProcessPoolExecutor(PROCESSES, context, meet, (barrier,)) as pool:
-                jobs = [pool.submit(start_all, address, people[part::PROCESSES]) for part in range(PROCESSES)]
-                for share in (0.1, 0.4, 0.7):
-                    _wait_until_started(address, round(share * PEOPLE), jobs)
-                    trouble(server, address)
-                answers = Counter(answer for job in jobs for answer in job.result())
-            assert answers == {"Queued": PEOPLE}
-            assert runs.balance("acme").charged == PEOPLE
-            assert list(audit.verify(store)) == []
-        _count(address)
+        start_everybody(server.new_database(), lambda: trouble(server))
+
+
+def start_everybody(address: str, trouble: Callable[[], None]) -> None:
+    """Start many people from several processes, make trouble again and again, and see what came of it."""
+    with PostgresStore(address, wait=WAIT) as store:
+        runs = Runs(store)
+        runs.grant("acme", 2 * PEOPLE)
+        people = [
+            runs.add("acme", Profile(first_name="P", last_name=str(n), company="x")).accepted().person_id
+            for n in range(PEOPLE)
+        ]
+        context = multiprocessing.get_context("spawn")
+        barrier = context.Barrier(PROCESSES)
+        with ProcessPoolExecutor(PROCESSES, context, meet, (barrier,)) as pool:
+            jobs = [pool.submit(start_all, address, people[part::PROCESSES]) for part in range(PROCESSES)]
+            for share in (0.1, 0.4, 0.7):
+                _wait_until_started(address, round(share * PEOPLE), jobs)
+                trouble()
+            answers = Counter(answer for job in jobs for answer in job.result())
+        assert answers == {"Queued": PEOPLE}
+        assert runs.balance("acme").charged == PEOPLE
+        assert list(audit.verify(store)) == []
+    _count(address)
 
 
 def _wait_until_started(address: str, count: int, jobs: "Sequence[Future[list[str]]]") -> None:
