@@ -68,15 +68,19 @@ class Checkpoint:
 # --- making and reading ------------------------------------------------------------------------------------------
 
 
-def make(reader: Reader) -> Checkpoint:
+def make(reader: Reader, *, until: int | None = None) -> Checkpoint:
     """Return the checkpoint of a log as it is now.
 
     Args:
         reader: A store, or a snapshot of one; whole, as far as `audit.verify` finds.
+        until: The last position to state anything about: what `feed.settled` says, where others are writing on
+            PostgreSQL and may still add events between those that are there. None for the end.
     """
     with reader.snapshot() as log:
         at, tree = log.now(), merkle.Tree()
         for recorded in log.events():
+            if until is not None and recorded.position > until:
+                break
             tree.append(recorded.hash)
     return Checkpoint(tree.size, tree.root(), at)
 

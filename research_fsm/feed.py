@@ -18,7 +18,7 @@ from research_fsm.driver import in_thread
 from research_fsm.errors import FeedStalled, InvalidInput, StoreUnavailable
 from research_fsm.storage import Extent, RecordedEvent, Store, Watch
 
-__all__ = ["PATIENCE", "follow", "follow_async"]
+__all__ = ["PATIENCE", "follow", "follow_async", "settled"]
 
 PATIENCE = timedelta(minutes=1)
 """How long a feed waits, unless it is told otherwise, for a transaction in its way or a server that is restarted."""
@@ -45,6 +45,28 @@ def follow_async(
 ) -> AsyncGenerator[RecordedEvent, None]:
     """Yield the events behind a position, and those that come, to whoever awaits them; see `runs.Runs.follow`."""
     return _followed_async(store, _Pace(after, wait, patience))
+
+
+def settled(store: Store, *, patience: timedelta = PATIENCE) -> int:
+    """Return the position up to which nothing can be added to the log any more: at least as far as it reaches now.
+
+    Args:
+        store: The store.
+        patience: How long to wait for a transaction that was left open in the way.
+
+    Raises:
+        FeedStalled: It was left open for longer.
+        StoreError: The log could not be read.
+    """
+    pace = _Pace(0, timedelta(0), patience)
+    with closing(store.watch()) as watch:
+        while True:
+            pace.see(watch.extent())
+            pace.place = pace.extent.settled
+            pause = pace.pause(watch)
+            if pause is None:
+                return pace.place
+            watch.wait(pause)
 
 
 def _followed(store: Store, pace: "_Pace") -> Generator[RecordedEvent, None, None]:
@@ -94,7 +116,7 @@ class _Pace:
     place: int = field()
     wait: timedelta | None = field()
     patience: timedelta = field()
-    _extent: Extent = Extent(0, 0)
+    extent: Extent = field(default=Extent(0, 0), init=False)
     _goal: int | None = None
     _quiet_since: float = field(factory=time.monotonic)
     _free_since: float = field(factory=time.monotonic)
@@ -125,10 +147,10 @@ class _Pace:
                 "state of this one was restored; look for the last event that both know, by its hash",
             )
         now = time.monotonic()
-        if extent.settled > self._extent.settled or extent.settled == extent.newest:
+        if extent.settled > self.extent.settled or extent.settled == extent.newest:
             self._free_since, self._short = now, _SHORTEST_SECONDS
         self._goal = extent.newest if self._goal is None else self._goal
-        self._extent, self._reached = extent, now
+        self.extent, self._reached = extent, now
 
     def passed(self, event: RecordedEvent) -> RecordedEvent:
         """Move behind an event."""
@@ -141,7 +163,7 @@ class _Pace:
         Raises:
             FeedStalled: Somebody has been in the way for too long.
         """
-        if self._extent.settled > self.place:
+        if self.extent.settled > self.place:
             return 0.0
         now = time.monotonic()
         left = _LONG_SECONDS
@@ -149,12 +171,12 @@ class _Pace:
             left = self.wait.total_seconds() - (now - self._quiet_since)
             if left <= 0:
                 return None
-        if self._extent.newest == self._extent.settled:
+        if self.extent.newest == self.extent.settled:
             return min(left, _LONG_SECONDS)
         if now - self._free_since > self.patience.total_seconds():
             raise FeedStalled(
                 watch.where,
-                f"the log is settled up to position {self._extent.settled} and has grown to {self._extent.newest}: "
+                f"the log is settled up to position {self.extent.settled} and has grown to {self.extent.newest}: "
                 f"{watch.behind()} may still add events between; end that transaction and follow on",
             )
         return self._in_short(left)

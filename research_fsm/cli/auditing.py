@@ -126,8 +126,9 @@ def make(session: Session, key_file: str) -> Exit:
     from research_fsm import checkpoints
 
     secret = checkpoints.load_private_key(Path(key_file).read_bytes())
+    until = _settled(session) if session.on_server else None  # Whoever writes to a file has it alone.
     with _evidence(session) as log:
-        text = checkpoints.sign(checkpoints.make(log), secret)
+        text = checkpoints.sign(checkpoints.make(log, until=until), secret)
     session.show({"checkpoint": text}, lambda: text)
     return Exit.DONE
 
@@ -185,6 +186,13 @@ def prove(session: Session, file: str, key_file: str, event: tuple[str, int] | N
             text = checkpoints.prove_consistency(log, stated.events, later.events).text()
     session.line(text)
     return Exit.DONE
+
+
+def _settled(session: Session) -> int:
+    from research_fsm import feed
+
+    with session.looking() as runs:
+        return feed.settled(runs.store)
 
 
 def _checkpoint(file: str, public: "Ed25519PublicKey") -> "Checkpoint":

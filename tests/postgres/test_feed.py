@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from research_fsm import checkpoints, feed
 from research_fsm.errors import FeedStalled, StoreUnavailable
 from research_fsm.feed import follow, follow_async
 from research_fsm.storage import RecordedEvent
@@ -84,6 +85,24 @@ def test_a_transaction_that_wrote_no_event_is_in_nobodys_way(address: str, store
         idle.execute("SELECT count(*) FROM research_fsm.events")
         put(store, end_of("quick", 0, note()))
         assert [event.stream for event in settled(store)] == ["quick"]
+
+
+def test_a_checkpoint_states_nothing_that_may_change(address: str, store: PostgresStore) -> None:
+    """It is made up to where the log is settled, so the log that goes on is still the one that it stated."""
+    put(store, end_of("before", 0, note()))
+    with writing(address, store, "slow") as slow:
+        put(store, end_of("quick", 0, note()))
+        with pytest.raises(FeedStalled):
+            feed.settled(store, patience=AT_ONCE)
+        with ThreadPoolExecutor(1) as other:
+            waiting = other.submit(feed.settled, store)
+            slow.commit()
+            until = waiting.result()
+    stated = checkpoints.make(store, until=until)
+    assert stated.events == 3
+    put(store, end_of("after", 0, note()))
+    assert list(checkpoints.differences(store, stated)) == []
+    assert checkpoints.make(store, until=until).root == stated.root
 
 
 def test_a_later_writer_is_not_waited_for(address: str, store: PostgresStore) -> None:

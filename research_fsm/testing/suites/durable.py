@@ -76,7 +76,8 @@ class DurableSuite(StoreSuite):
         """It waits on one opener, and the event is written through another."""
         with self.opened() as (one, _), self.opened() as (other, _):
             put(other, end_of("a", 0, note(1)))
-            with closing(follow(one, wait=timedelta(minutes=2))) as events:
+            same([event.version for event in one.events()], [1])
+            with closing(follow(one, wait=timedelta(seconds=10))) as events:
                 same(next(events).version, 1)
                 put(other, end_of("a", 1, note(2)))
                 same(next(events).version, 2)

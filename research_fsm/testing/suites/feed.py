@@ -18,7 +18,8 @@ from research_fsm.testing.suites.expect import raises, same
 __all__ = ["FeedSuite"]
 
 _AT_ONCE = timedelta(0)
-_LONG = timedelta(minutes=2)
+_LONG = timedelta(seconds=10)
+"""How long a store may take to show what was committed; one that never does is not waited for without end."""
 _WRITERS = 6
 _EACH = 20
 
