@@ -5,15 +5,16 @@ refusal raised instead. Times are integer microseconds since 1970-01-01 UTC. `as
 callers who await.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from datetime import timedelta
-from typing import TypeVar
+from typing import TypeVar, Unpack
 from uuid import uuid4
 
 from research_fsm import driver, feed
 from research_fsm.doors import Doors, RecoveryPass
 from research_fsm.errors import InvalidInput
 from research_fsm.events import FailReason, PersonKind
+from research_fsm.observers import Known, Observer, watching
 from research_fsm.outcomes import (
     AddAnswer,
     CallbackAnswer,
@@ -60,6 +61,7 @@ class Runs:
         dispatcher: The outside engine; None for the embedded queue, whose workers are `research_fsm.worker`.
         policy: Prices, leases, deadlines and limits.
         new_id: Makes UUIDs; tests inject one that counts.
+        observers: Are told what each command came to.
     """
 
     def __init__(
@@ -69,11 +71,13 @@ class Runs:
         *,
         policy: Policy | None = None,
         new_id: Callable[[], str] = new_uuid,
+        observers: Sequence[Observer] = (),
     ) -> None:
         self.store = store
         self.dispatcher = dispatcher
         self.policy = policy or Policy()
         self.new_id = new_id
+        self.observers = tuple(observers)
         self.tokens = AccessTokens(store)
         self._doors = Doors(self.policy, new_id, inside=dispatcher is None)
 
@@ -93,7 +97,9 @@ class Runs:
         join = getattr(self.store, "joined", None)
         if join is None:
             raise InvalidInput("store", f"{type(self.store).__name__} cannot join a transaction of the host's")
-        inside = Runs(join(connection), self.dispatcher, policy=self.policy, new_id=self.new_id)
+        inside = Runs(
+            join(connection), self.dispatcher, policy=self.policy, new_id=self.new_id, observers=self.observers
+        )
         inside._doors.joined = True
         return inside
 
@@ -114,7 +120,7 @@ class Runs:
         Raises:
             InvalidInput: A value is malformed.
         """
-        return self._drive(self._doors.grant(owner, amount, grant_id=grant_id, actor=actor))
+        return self._drive(self._doors.grant(owner, amount, grant_id=grant_id, actor=actor), "grant")
 
     def revoke(self, owner: str, grant_id: str, *, actor: str | None = None) -> RevokeAnswer:
         """Take a grant back, whole and once, and never below what is available.
@@ -122,7 +128,7 @@ class Runs:
         Returns:
             `Revoked`, `GrantNotFound`, or `InsufficientCredits` if it was spent already.
         """
-        return self._drive(self._doors.revoke(owner, grant_id, actor=actor))
+        return self._drive(self._doors.revoke(owner, grant_id, actor=actor), "revoke")
 
     def balance(self, owner: str) -> Balance:
         """Return an owner's credits."""
@@ -144,7 +150,7 @@ class Runs:
         Returns:
             `Added`, or `AlreadyAdded` with the person whom the partner has under this URL.
         """
-        return self._drive(self._doors.add(owner, profile, kind=kind, actor=actor))
+        return self._drive(self._doors.add(owner, profile, kind=kind, actor=actor), "add")
 
     def create(
         self,
@@ -164,7 +170,7 @@ class Runs:
             key: The caller's key for this request: asking again with it gives the same answer.
             actor: Who asks.
         """
-        return self._drive(self._doors.create(owner, profile, kind=kind, key=key, actor=actor))
+        return self._drive(self._doors.create(owner, profile, kind=kind, key=key, actor=actor), "create")
 
     def submit(self, owner: str, profile: Profile, *, key: str | None = None, actor: str | None = None) -> SubmitAnswer:
         """Start the partner's person who has this LinkedIn address; add them first if nobody has it.
@@ -184,7 +190,7 @@ class Runs:
         Raises:
             InvalidInput: There is no address, or a value is malformed.
         """
-        return self._drive(self._doors.submit(owner, profile, key=key, actor=actor))
+        return self._drive(self._doors.submit(owner, profile, key=key, actor=actor), "submit")
 
     def person(self, person_id: str, *, owner: str | None = None) -> PersonDetails | PersonNotFound:
         """Return a person; another owner's is not found."""
@@ -227,11 +233,13 @@ class Runs:
 
     def mark_stale(self, person_id: str, *, owner: str | None = None, actor: str | None = None) -> MarkStaleAnswer:
         """Make a complete person idle again, so that the report can be refreshed; it stays readable."""
-        return self._drive(self._doors.mark_stale(person_id, owner=owner, actor=actor))
+        return self._drive(
+            self._doors.mark_stale(person_id, owner=owner, actor=actor), "mark_stale", person_id=person_id
+        )
 
     def erase(self, person_id: str, *, owner: str | None = None, actor: str | None = None) -> EraseAnswer:
         """Delete a person's documents, in every status; an open hold is released, spent credits are not refunded."""
-        return self._drive(self._doors.erase(person_id, owner=owner, actor=actor))
+        return self._drive(self._doors.erase(person_id, owner=owner, actor=actor), "erase", person_id=person_id)
 
     # --- runs ---
 
@@ -253,7 +261,9 @@ class Runs:
             InvalidInput: A value is malformed.
             StoreError: The store could not do it. After a `CommitUnknown`, ask again with the same key.
         """
-        return self._drive(self._doors.start(person_id, owner=owner, key=key, actor=actor))
+        return self._drive(
+            self._doors.start(person_id, owner=owner, key=key, actor=actor), "start", person_id=person_id
+        )
 
     def dispatch(self, run_id: str, *, actor: str | None = None) -> StartAnswer | RunNotFound:
         """Send the first attempt of a run whose start sent none, or say how the run stands.
@@ -261,7 +271,7 @@ class Runs:
         Raises:
             InvalidInput: There is no outside dispatcher to send it with.
         """
-        return self._drive(self._doors.dispatch(run_id, actor=actor))
+        return self._drive(self._doors.dispatch(run_id, actor=actor), "dispatch", run_id=run_id)
 
     def claim(self, run_id: str, run_no: int, external_id: str, *, actor: str | None = None) -> ClaimAnswer:
         """Take a run for an engine run: a worker's first act.
@@ -275,7 +285,9 @@ class Runs:
         Returns:
             `Claimed` with the profile; `StaleRun`: the worker stops; `RunNotFound`.
         """
-        return self._drive(self._doors.claim(run_id, run_no, external_id, actor=actor))
+        return self._drive(
+            self._doors.claim(run_id, run_no, external_id, actor=actor), "claim", run_id=run_id, run_no=run_no
+        )
 
     def complete(
         self,
@@ -298,7 +310,10 @@ class Runs:
             actor: Who asks.
         """
         return self._drive(
-            self._doors.complete(run_id, run_no, external_id, content, change_summary=change_summary, actor=actor)
+            self._doors.complete(run_id, run_no, external_id, content, change_summary=change_summary, actor=actor),
+            "complete",
+            run_id=run_id,
+            run_no=run_no,
         )
 
     def fail(
@@ -321,7 +336,12 @@ class Runs:
             reason: From the fixed list.
             actor: Who asks.
         """
-        return self._drive(self._doors.fail(run_id, run_no, external_id, detail, reason=reason, actor=actor))
+        return self._drive(
+            self._doors.fail(run_id, run_no, external_id, detail, reason=reason, actor=actor),
+            "fail",
+            run_id=run_id,
+            run_no=run_no,
+        )
 
     # --- the embedded queue ---
 
@@ -336,11 +356,11 @@ class Runs:
             `Claimed` with the profile; `QueueEmpty` if nothing is free, or the named entry is not; `GivenUp` if its
             deliveries were used up; `EntrySkipped` if its person cannot be read.
         """
-        return self._drive(self._doors.take(run_id, actor=actor))
+        return self._drive(self._doors.take(run_id, actor=actor), "take")
 
     def renew(self, run_id: str, run_no: int, external_id: str) -> Renewed | StaleRun:
         """Keep an entry of the embedded queue a little longer."""
-        return self._drive(self._doors.renew(run_id, run_no, external_id))
+        return self._drive(self._doors.renew(run_id, run_no, external_id), "renew", run_id=run_id, run_no=run_no)
 
     # --- recovery ---
 
@@ -354,10 +374,14 @@ class Runs:
         errors: list[tuple[str, Exception]] = []
         for person_id in self._drive(self._doors.overdue()):
             try:
-                recovered.append(self._drive(self._doors.recover(person_id)))
+                recovered.append(self._drive(self._doors.recover(person_id), "recover", person_id=person_id))
             except Exception as error:  # noqa: BLE001  # Reported; the others must not wait for this one.
                 errors.append((person_id, error))
         return RecoveryPass(tuple(recovered), tuple(errors))
 
-    def _drive(self, flow: Flow[A]) -> A:
-        return driver.drive(flow, self.store, self.dispatcher)
+    def _drive(self, flow: Flow[A], command: str | None = None, **known: Unpack[Known]) -> A:
+        """Drive a flow; a command, which changes something, is watched if anybody watches."""
+        if command is None or not self.observers:
+            return driver.drive(flow, self.store, self.dispatcher)
+        with watching(self.observers, command, known) as watched:
+            return watched.told(driver.drive(watched.flow(flow), self.store, self.dispatcher))
