@@ -3,9 +3,12 @@
 import itertools
 import json
 import logging
+import sys
+import time
 
 import pytest
 
+from research_fsm.http import bodies
 from tests.http.asgi import Exchange
 from tests.http.service import ADA, OWNER, PEOPLE, RUNS, Service, log_of, problem
 
@@ -63,6 +66,43 @@ def test_key_that_is_there_twice_is_invalid(service: Service, body: bytes, field
     """Two readers would understand it differently, at whatever depth."""
     answer = service.user.post(PEOPLE, content=body, headers=JSON)
     assert problem(answer, 400, "invalid_request") == {"field": field}
+
+
+@pytest.mark.parametrize(
+    ("inside", "status"),
+    [
+        (b"[" * (bodies.DEEPEST - 1) + b"]" * (bodies.DEEPEST - 1), 201),
+        (b"[" * bodies.DEEPEST + b"]" * bodies.DEEPEST, 400),
+        (b'{"x":' * (bodies.DEEPEST // 2) + b"[" * (bodies.DEEPEST // 2), 400),
+        (b'"' + b"[{" * 100_000 + b'"', 201),
+        (rb'"\\" , "y": "' + rb"\"[" * 100_000 + rb'\""', 201),
+        (b"[" + b"[]," * 100_000 + b"[]]", 201),
+    ],
+)
+def test_depth_is_counted_outside_of_texts(service: Service, inside: bytes, status: int) -> None:
+    """What stands in a text nests nothing, nor do many lists side by side."""
+    body = b'{"linkedinUrl": "linkedin.com/in/ada", "x": ' + inside + b"}"
+    assert service.user.post(PEOPLE, content=body, headers=JSON).status_code == status
+
+
+@pytest.mark.parametrize("deep", [b"[" * 200 + b'"' + rb"\"" * 500_000, b"[" * 200 + b"\\" * 10**6, b'["' * 340_000])
+def test_looking_at_the_depth_takes_no_longer_than_there_is_body(service: Service, deep: bytes) -> None:
+    """A megabyte that was made to be gone over again and again is refused as quickly as any."""
+    before = time.perf_counter()
+    answer = service.user.post(PEOPLE, content=deep, headers=JSON)
+    assert problem(answer, 400, "invalid_request") == {"field": "body"}
+    assert time.perf_counter() - before < 20  # Going back at each quotation mark would take minutes.
+
+
+def test_depth_does_not_depend_on_how_deep_the_host_recurses(service: Service) -> None:
+    """A host that lets Python recurse a million times is not brought down by a body that does."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(10**6)
+    try:
+        answer = service.user.post(PEOPLE, content=b"[" * 10**6, headers=JSON)
+    finally:
+        sys.setrecursionlimit(limit)
+    assert problem(answer, 400, "invalid_request") == {"field": "body"}
 
 
 def test_key_that_is_there_twice_is_found_among_many(service: Service) -> None:
