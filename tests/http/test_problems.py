@@ -77,6 +77,7 @@ def raising(service: Service, monkeypatch: pytest.MonkeyPatch, error: Exception)
 
 STORE_ERRORS: list[tuple[Callable[[str, str], ResearchError], int, str, str | None]] = [
     (errors.StoreBusy, 503, "store_busy", "1"),
+    (errors.FeedStalled, 503, "store_busy", "1"),
     (errors.CommitUnknown, 503, "store_unavailable", "1"),
     (errors.StoreFull, 503, "store_unavailable", "30"),
     (errors.StoreReadOnly, 503, "store_unavailable", "30"),
