@@ -4,17 +4,19 @@ Floor 6. Decides nothing: it counts, draws and prints what `research_fsm.testing
 """
 
 import itertools
+import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from research_fsm.cli.exits import Exit
-from research_fsm.cli.session import Session
+from research_fsm.cli.session import Session, common_options
 from research_fsm.outcomes import Json
+from research_fsm.stores.postgres_address import Place
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,29 +34,27 @@ _SECONDS_PER_MINUTE = 60.0
 @click.option("--seeds", type=click.IntRange(min=1), help="How many worlds.  [default: 1000; with --minutes, no end]")
 @click.option("--seed", type=click.IntRange(min=0), help="The first world. Alone, it is the only one, told as a story.")
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Begin no world after so many minutes.")
-@click.option("--on", type=click.Choice(["memory", "sqlite"]), default="memory", help="Which store.  [default: memory]")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--on",
+    type=click.Choice(["memory", "sqlite", "postgres"]),
+    default="memory",
+    help="Which store.  [default: memory]",
+)
+@common_options
 @click.pass_obj
-def simulate(
-    session: Session,
-    seeds: int | None,
-    seed: int | None,
-    minutes: float | None,
-    on: str,
-    as_json: bool,  # noqa: FBT001  # click's signature.
-) -> Exit:
+def simulate(session: Session, seeds: int | None, seed: int | None, minutes: float | None, on: str) -> Exit:
     """Look for a world in which a promise does not hold: callers, crashes, lost messages, wrong clocks, by the seed.
 
-    Nothing outside of this process is touched. A world that breaks a law is made small and told as a story, with a test
-    to paste; the exit code is 1 then. The same seed is the same world everywhere.
+    Nothing outside of this process is touched, but --on postgres: then each world is a schema of its own in the
+    database that --store names, and is dropped when it is over. A world that breaks a law is made small and told as a
+    story, with a test to paste; the exit code is 1 then. The same seed is the same world everywhere.
     """
     from research_fsm.testing.simulate import Campaign
 
-    session.as_json = session.as_json or as_json
     alone = seed is not None and seeds is None and minutes is None
     count = 1 if alone else seeds if seeds is not None or minutes is not None else _SEEDS
     seconds = None if minutes is None else minutes * _SECONDS_PER_MINUTE
-    with _stores(on) as make_store:
+    with _stores(on, session) as make_store:
         campaign, interrupted = Campaign(make_store), False
         try:
             with _progress(count, seconds, campaign, shown=not alone) as told:
@@ -74,18 +74,34 @@ def _seeds(first: int, count: int | None) -> Iterable[int]:
 
 
 @contextmanager
-def _stores(on: str) -> "Iterator[Callable[[Callable[[], int]], Store]]":
-    """Give a maker of empty stores; files are in a folder that goes again."""
+def _stores(on: str, session: Session) -> "Iterator[Callable[[Callable[[], int]], Store]]":
+    """Give a maker of empty stores; files are in a folder that goes again, and so does each schema."""
+    numbers = itertools.count(1)
     if on == "memory":
         from research_fsm.stores.memory import MemoryStore
 
         yield MemoryStore
-        return
-    from research_fsm.stores.sqlite import SQLiteStore
+    elif on == "sqlite":
+        from research_fsm.stores.sqlite import SQLiteStore
 
-    numbers = itertools.count(1)
-    with tempfile.TemporaryDirectory(prefix="research-fsm-simulate-") as folder:
-        yield lambda clock: SQLiteStore(Path(folder) / f"{next(numbers)}.db", clock=clock)
+        with tempfile.TemporaryDirectory(prefix="research-fsm-simulate-") as folder:
+            yield lambda clock: SQLiteStore(Path(folder) / f"{next(numbers)}.db", clock=clock)
+    else:
+        if not session.on_server:
+            raise click.UsageError("--on postgres makes schemas and drops them: --store postgresql://… says where")
+        from research_fsm.stores.postgres import PostgresStore
+        from research_fsm.stores.postgres_schema import new_schema
+
+        place, name = Place.of(session.store), f"research_fsm_simulate_{secrets.token_hex(4)}"
+        with ExitStack() as world:
+
+            def make_store(clock: Callable[[], int]) -> "Store":
+                world.close()  # The world before this one is over.
+                address = place.within(f"{name}_{next(numbers)}")
+                world.enter_context(new_schema(address, session.wait.total_seconds(), kept=False))
+                return PostgresStore(address, clock=clock)
+
+            yield make_store
 
 
 # --- showing -----------------------------------------------------------------------------------------------------

@@ -226,12 +226,13 @@ RIGHTS = MappingProxyType(
 
 
 @contextmanager
-def new_schema(address: str, wait: float) -> Iterator[None]:
+def new_schema(address: str, wait: float, *, kept: bool = True) -> Iterator[None]:
     """Make the schema that an address names, for whoever wants it empty; it is dropped again if that fails.
 
     Args:
         address: The address of the store that is to be in it.
         wait: How long to wait for others at most, in seconds.
+        kept: Whether it stays when nothing has failed.
 
     Raises:
         InvalidInput: There is a schema of that name already. It was not touched.
@@ -245,8 +246,11 @@ def new_schema(address: str, wait: float) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        _say(address, f"DROP SCHEMA {schema} CASCADE", wait)
+        kept = False
         raise
+    finally:
+        if not kept:
+            _say(address, f"DROP SCHEMA {schema} CASCADE", wait)
 
 
 def _say(address: str, statement: str, wait: float) -> None:

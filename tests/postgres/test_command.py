@@ -6,12 +6,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
+import research_fsm
 from research_fsm.cli import cli, examination_server
 from research_fsm.cli.session import Session
 from research_fsm.stores.postgres_schema import grants
+from research_fsm.testing.simulate import simulate
 from tests.postgres.examples import plain, tell
 
 
@@ -36,6 +39,51 @@ def test_the_whole_job_on_a_server(address: str, tmp_path: Path, monkeypatch: py
     assert told(address, "balance", "acme")["available"] == 1
 
 
+def test_every_command_works_on_a_server(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after the other, in one life; a command that is new is to be tried here, too."""
+    (tmp_path / "pg_lives.py").write_text("def research(job):\n    return {'found': 1}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    store = f"{address}?schema=lives"
+    told(store, "grant", "acme", "5", "--grant-id", "g")
+    told(store, "grant", "acme", "5", "--grant-id", "wrong")
+    person = told(store, "add", "acme", "--linkedin-url", "https://linkedin.com/in/ada")["id"]
+    told(store, "start", person, "--key", "k")
+    assert (
+        CliRunner().invoke(cli, ["--store", store, "work", "--pipeline", "pg_lives:research", "--drain"]).exit_code == 0
+    )
+    told(store, "checkpoint", "key", "key")
+    (tmp_path / "cp").write_text(told(store, "checkpoint", "make", "--key", "key")["checkpoint"])
+    token = told(store, "token", "create", "acme")["token_id"]
+    calls = {
+        "revoke": ("acme", "wrong"),
+        "balance": ("acme", "--position", "1"),
+        "list": ("acme",),
+        "status": (person,),
+        "report": (person,),
+        "history": (person,),
+        "explain": (person,),
+        "mark-stale": (person,),
+        "recover": (),
+        "token": ("revoke", token),
+        "verify": ("--checkpoint", "cp", "--key", "key.pub"),
+        "checkpoint": ("check", "cp", "--key", "key.pub"),
+        "export": ("log.jsonl",),
+        "page": ("--html", "page.html"),
+        "compare": ("--with", str(Path(research_fsm.__file__).parents[1])),
+        "views": ("--out", "views.db"),
+        "doctor": ("--pipeline", "pg_lives:research"),
+        "erase": (person,),
+    }
+    for name, words in calls.items():
+        told(store, name, *words)
+    followed = CliRunner().invoke(cli, ["--store", store, "follow", "--quiet-for", "10ms"])
+    with plain(address) as client:
+        assert [(len(followed.stdout.splitlines()),)] == tell(client, "SELECT count(*) FROM lives.events")
+    elsewhere = {"grant", "add", "start", "work", "follow", "serve", "backup", "import-log", "simulate", "demo"}
+    assert set(calls) | elsewhere == set(cli.list_commands(click.Context(cli)))
+
+
 def test_looking_makes_no_store(address: str) -> None:
     """On a database without one the program says so, and the database stays as it was."""
     assert "no store" in told(address, "balance", "acme", code=7)["problem"]
@@ -55,7 +103,7 @@ def test_a_log_on_a_server_is_verified_and_exported(address: str, tmp_path: Path
     """From one point in time; the export makes a file that verifies by itself, and a store wherever one is wanted."""
     told(address, "grant", "acme", "1")
     told(address, "add", "acme", "--linkedin-url", "https://linkedin.com/in/ada")
-    assert told(address, "verify") == []
+    assert told(address, "verify")["findings"] == []
     file = str(tmp_path / "log.jsonl")
     told(address, "export", file, "--with-documents")
     copy = str(tmp_path / "copy.db")
@@ -63,7 +111,7 @@ def test_a_log_on_a_server_is_verified_and_exported(address: str, tmp_path: Path
     assert made["events"] == 2
     moved = f"{address}?schema=moved"
     assert told(moved, "import-log", file) == {**made, "store": moved}
-    assert told(moved, "verify") == []
+    assert told(moved, "verify")["findings"] == []
     assert told(moved, "balance", "acme")["available"] == 1
 
 
@@ -98,6 +146,15 @@ def test_pages_and_views_are_made_of_a_store_on_a_server(address: str, tmp_path:
         assert connection.execute("SELECT status, owner FROM people").fetchall() == [("running", "acme")]
         assert connection.execute("SELECT available FROM accounts").fetchall() == [(1,)]
     assert b"linkedin.com/in/ada" not in copy.read_bytes()
+
+
+def test_a_world_is_simulated_on_a_server(address: str) -> None:
+    """The same one as in memory; its schema goes again, and without a server nothing is begun."""
+    found = told(address, "simulate", "--on", "postgres", "--seed", "2", "--seeds", "2")
+    assert found["runs"] == sum(simulate(seed).coverage.runs for seed in (2, 3))
+    with plain(address) as client:
+        assert tell(client, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'research_fsm%'") == []
+    assert "--store postgresql://" in told("research.db", "simulate", "--on", "postgres", code=2)["problem"]
 
 
 # --- the doctor --------------------------------------------------------------------------------------------------
