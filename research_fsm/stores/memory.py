@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Self, TypeVar
 
@@ -138,10 +138,20 @@ class MemoryStore:
     @contextmanager
     def snapshot(self) -> Iterator[Reader]:
         """Open a reader over a copy of everything."""
-        frozen = MemoryStore(self._clock)
+        yield self.fork(self._clock)
+
+    def fork(self, clock: Callable[[], int]) -> "MemoryStore":
+        """Return another store with the same contents and secret, which goes its own way from here."""
+        other = MemoryStore(clock)
         with self._inside() as tables:
-            frozen._tables = tables.copy()
-        yield frozen
+            other._tables, other._secret = tables.copy(), self._secret
+        return other
+
+    def contents(self) -> Hashable:
+        """Return everything that decides what comes next: equal in two stores whose streams went the same way."""
+        with self._inside() as tables:
+            kinds = (tables.heads, tables.documents, tables.keys, tables.receipts, tables.tokens)
+            return (*(frozenset(rows.items()) for rows in kinds), tuple(tables.queue.values()))
 
     def read(self, query: Query) -> View:
         """Load what a query names."""

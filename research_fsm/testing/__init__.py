@@ -4,12 +4,13 @@ Floor 6. Importing this package needs no Hypothesis: it brings a clock and a scr
 imported explicitly, and what needs Hypothesis or pytest comes with the extra ``research-fsm[testing]``:
 
 * `research_fsm.testing.scenario`: given, when, then, for the rules.
-* `research_fsm.testing.conformance`: what every store has to pass.
+* `research_fsm.testing.conformance`: what every store and every dispatcher has to pass.
 * `research_fsm.testing.strategies`: commands, policies, profiles and legal histories.
 * `research_fsm.testing.machine`: a rule-based machine that drives a store beside the reference store.
 * `research_fsm.testing.interleave`: lets Hypothesis choose which of several suspended flows goes on, or dies.
 * `research_fsm.testing.race`: a world to do that in: callers, workers, recovery, an engine that loses answers.
 * `research_fsm.testing.walk`: every reachable state of a person, with every command, at every moment.
+* `research_fsm.testing.schedules`: every order in which two or three actors can meet, every answer, every death.
 * `research_fsm.testing.oracle`: the protocol a second time, as checks of one step.
 * `research_fsm.testing.simulate`: a whole world from a seed, with every fault; a failure is small and tells its story.
 * `research_fsm.testing.diff`: where two histories part, in words.

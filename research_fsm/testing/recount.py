@@ -5,17 +5,19 @@ Floor 6. Reads JSON and names alone, event by event, so that following a store a
 accountant would who has only the log.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from attrs import Factory, define
+from msgspec.json import Decoder
 
 from research_fsm.storage import Reader, RecordedEvent
 
 __all__ = ["CountedRun", "Life", "Recount"]
 
 _OPEN, _OVER = "open", "over"
+
+_read = Decoder[dict[str, Any]](dict[str, Any]).decode
 
 
 @define
@@ -77,7 +79,7 @@ class Recount:
         for event in reader.events(after=self._position):
             self._position = event.position
             kind, _, name = event.stream.partition(":")
-            data = json.loads(event.data)
+            data = _read(event.data)
             found = self._lived(name, event, data) if kind == "person" else self._booked(name, event, data)
             wrong.extend(f"{words} ({event.stream} version {event.version}, {event.type})" for words in found)
             touched.add(name if kind == "person" else data.get("person_id", ""))
