@@ -1,7 +1,7 @@
 """Who is at work in an explored world: where each of them stands, and where an answer takes them.
 
 Floor 6. A part of `schedules`. The actors are those of `simulate`, over the real flows. A generator cannot be copied,
-but a flow is pure: where it stands follows from the line that it began with and from what it was answered. So each place
+but a flow is pure: where it stands follows from the line that it began with and what it was answered. So each place
 is reached once, by going there again from the beginning, and then remembered.
 """
 
