@@ -26,7 +26,7 @@ LAWS = frozenset({"readable", "gapless", "legal", "heads_are_folds"})
 """The laws that are looked at, each as far as columns show it."""
 
 
-_AT_HAND = 50_000
+_AT_HAND = 25_000
 """How many streams are remembered without looking into the file: little is known of each."""
 
 _PAGE = 1000

@@ -49,16 +49,22 @@ __all__ = [
     "parse_person",
 ]
 
-FOLD = 1
+FOLD = 2
 """The version of the folds. A head that an older one made is rebuilt from the log."""
 
-SCHEMAS: Mapping[str, int] = MappingProxyType({cls.__name__: 1 for cls in get_args(Event)})
+SCHEMAS: Mapping[str, int] = MappingProxyType({cls.__name__: 1 for cls in get_args(Event)} | {"RunStarted": 2})
 """Every event's name, and the schema that is written today."""
 
 Upcaster = Callable[[dict[str, Json]], dict[str, Json]]
 """Turns the data of one schema of an event into the next; pure, no I/O."""
 
-UPCASTERS: Mapping[tuple[str, int], Upcaster] = MappingProxyType({})
+
+def _request_named_digest(data: dict[str, Json]) -> dict[str, Json]:
+    """The first logs called the digest of a request key `request`, the later ones of the same schema as today."""
+    return {("request_digest" if name == "request" else name): value for name, value in data.items()}
+
+
+UPCASTERS: Mapping[tuple[str, int], Upcaster] = MappingProxyType({("RunStarted", 1): _request_named_digest})
 """By event name and the schema it starts from."""
 
 T = TypeVar("T")

@@ -122,9 +122,10 @@ def _people(
         words, block = _Words(), list[Json]()
         for index, head in enumerate(heads, start):
             profile = view.documents.get((head.stream, transactions.PROFILE), b"{}")
-            people.append(_row(head, _name(profile)))
-            own = (*log.events(head.stream), *credits_of.get(index, ()))
-            block.append([_event(one, words) for one in sorted(own, key=_position)])
+            own = list(log.events(head.stream))
+            people.append(_row(head, own, _name(profile)))
+            both = sorted((*own, *credits_of.get(index, ())), key=_position)
+            block.append([_event(one, words) for one in both])
         lives.append({"words": words.texts(), "lives": block})
     return people, lives
 
@@ -133,11 +134,12 @@ def _position(recorded: RecordedEvent) -> int:
     return recorded.position
 
 
-def _row(head: Head, name: str) -> list[Json]:
+def _row(head: Head, history: list[RecordedEvent], name: str) -> list[Json]:
     """Return one person: id, owner, kind, status, phase, since, run_no, reports, failures, added, name."""
     person_id = transactions.person_id_of(head.stream)
     try:
-        person = codec.decode_person(head)
+        known = head.fold == codec.FOLD
+        person = codec.decode_person(head) if known else codec.fold_person(person_id, history)
     except LogUnreadable:
         person = Person(person_id)
     return [

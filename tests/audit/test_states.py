@@ -42,7 +42,7 @@ FOUND = {
 """What is found; the other edits are in payloads, in hashes that would have to be computed, or beside the log."""
 
 
-@pytest.fixture(autouse=True, params=[(50_000, 1000), (1, 1)], ids=["at hand", "in the file"])
+@pytest.fixture(autouse=True, params=[(25_000, 1000), (1, 1)], ids=["at hand", "in the file"])
 def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Remember much, and so little that the scratch file remembers almost everything."""
     at_hand, page = request.param

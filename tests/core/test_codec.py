@@ -178,7 +178,9 @@ def test_upcasters_lead_from_every_past_schema_to_todays(monkeypatch: pytest.Mon
         return {**data, "note": data["note"].upper() or "NONE"}
 
     schemas = MappingProxyType({**codec.SCHEMAS, "CreditsGranted": 3})
-    upcasters = MappingProxyType({("CreditsGranted", 1): with_note, ("CreditsGranted", 2): in_capitals})
+    upcasters = MappingProxyType(
+        {**codec.UPCASTERS, ("CreditsGranted", 1): with_note, ("CreditsGranted", 2): in_capitals}
+    )
     monkeypatch.setattr(codec, "SCHEMAS", schemas)
     monkeypatch.setattr(codec, "UPCASTERS", codec.checked_upcasters(upcasters, schemas))
     monkeypatch.setattr(codec, "_EVENTS", {**codec._EVENTS, "CreditsGranted": CreditsGranted3})
