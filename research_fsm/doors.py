@@ -121,8 +121,8 @@ class Doors:
     ) -> Flow[CreateAnswer]:
         """Add a person and start them in one transaction."""
         adding = self._adding(owner, profile, kind, actor)
-        fingerprint = codec.encode(profile.known()).decode()
-        request_key = None if key is None else RequestKey.of(owner, key, "create", str(kind), fingerprint)
+        request = ("create", str(kind), adding.profile.decode())
+        request_key = None if key is None else RequestKey.of(owner, key, *request)
         return flows.create(adding, self._starting(adding.person_id, owner, request_key, actor), self.policy)
 
     def submit(self, owner: str, profile: Profile, *, key: str | None, actor: str | None) -> Flow[SubmitAnswer]:
@@ -130,7 +130,7 @@ class Doors:
         adding = self._adding(owner, profile, PersonKind.PARTNER, actor)
         if profile.linkedin_url is None:
             raise InvalidInput("linkedin_url", "is what a partner's people are known by: give one")
-        request_key = None if key is None else RequestKey.of(owner, key, "submit", profile.linkedin_url)
+        request_key = None if key is None else RequestKey.of(owner, key, "submit", adding.profile.decode())
         return flows.submit(adding, self._starting(adding.person_id, owner, request_key, actor), self.policy)
 
     def person(self, person_id: str, *, owner: str | None) -> Flow[PersonDetails | PersonNotFound]:

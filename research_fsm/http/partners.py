@@ -77,7 +77,7 @@ async def _shown(asked: Asked, person_id: str, status: HTTPStatus) -> Response:
         "report": written,
         "change_summary": None if written is None else written["change_summary"],
     }
-    if found.status is Status.RUNNING:
+    if found.status is Status.RUNNING or status is HTTPStatus.ACCEPTED:
         return answers.underway(members, status)
     return answers.ok(members, status)
 

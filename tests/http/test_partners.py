@@ -143,9 +143,11 @@ def test_a_key_gives_the_same_answer_again(service: Service) -> None:
     fail(service)
     again = client.post(RESEARCH, json=ADA)
     assert (again.status_code, again.json()["person"]["id"], again.json()["status"]) == (202, first, "failed")
+    assert again.headers["retry-after"] == "30"
     assert len(service.dispatcher.requests) == 1
-    other = {**ADA, "linkedin_url": "https://www.linkedin.com/in/grace"}
-    problem(client.post(RESEARCH, json=other), 422, "idempotency_key_reused")
+    for other in ({"linkedin_url": "https://www.linkedin.com/in/grace"}, {"first_name": "Augusta"}):
+        problem(client.post(RESEARCH, json={**ADA, **other}), 422, "idempotency_key_reused")
+    assert client.post(RESEARCH, json={**ADA, "linkedin_url": "linkedin.com/in/ada/"}).status_code == 202
 
 
 def test_a_key_of_a_restart_gives_the_same_answer_again(service: Service) -> None:
