@@ -106,6 +106,7 @@ def _sizes(count: int) -> Iterator[int]:
 
 
 def _committed(store: Store, tickets: Sequence[Ticket[Any]]) -> None:
-    store._commit(60.0, lambda: tickets)  # noqa: SLF001  # Larger batches than callers could make.
+    commit = store._commit if isinstance(store, SQLiteStore) else store._writers[0].commit  # noqa: SLF001  # See below.
+    commit(60.0, lambda: tickets)  # Larger batches than callers could make.
     for ticket in tickets:
         ticket.result()

@@ -127,6 +127,15 @@ class GroupCommit:
         self._drain: threading.Thread | None = None
         self._to_drain: SimpleQueue[Ticket[Any]] = SimpleQueue()
 
+    def length(self) -> int:
+        """Return how many callers there are, in line or in hand."""
+        leader = self._leader
+        return len(self._line) + (0 if leader is None else len(leader.batch))
+
+    def is_led_here(self) -> bool:
+        """Tell whether it is this thread that decides for all of them: then it is a rule that calls."""
+        return self._leading_thread == threading.get_ident()
+
     def call(self, query: Query, rule: Rule[A]) -> A:
         """Decide and commit for a caller who blocks.
 
@@ -178,7 +187,7 @@ class GroupCommit:
     def _join(self, ticket: Ticket[Any]) -> None:
         """Stand in line; whoever finds nobody leading leads."""
         with self._mutex:
-            if self._leading_thread == threading.get_ident():
+            if self.is_led_here():
                 raise StoreError(self._where, "a rule is pure: it may not use the store that calls it")
             if len(self._line) >= self._longest_line:
                 raise StoreBusy(self._where, f"{len(self._line)} callers are waiting already; try again later")

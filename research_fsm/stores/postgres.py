@@ -2,39 +2,37 @@
 
 Floor 5. Imports what a store may import, and its siblings: the tables are in `postgres_schema`, a connection is in
 `postgres_wire`, what is said over it in `postgres_statements`, a transaction in `postgres_batch`, locking and loading
-in `postgres_load`, writing in `postgres_writes`, reading in `postgres_reads`, a commit whose answer was lost in
-`postgres_commit`, and what a failure means in `postgres_errors`. It never lets an exception of the driver out, and
-never leaves a transaction open behind a call.
+in `postgres_load`, writing in `postgres_writes`, all of that for those who wait in `postgres_writer`, reading in
+`postgres_reads`, a commit whose answer was lost in `postgres_commit`, and what a failure means in `postgres_errors`.
+It never lets an exception of the driver out, and never leaves a transaction open behind a call.
 
 A transaction is two messages: one locks and loads, one writes and commits. Between them Python decides for everybody
-who waits. Reads go over another connection.
+who waits. There are a few connections that write, so that Python and the server work at the same time; reads go over
+another one.
 """
 
-import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
-from research_fsm.errors import CommitUnknown, InvalidInput, ResearchError, StoreReadOnly, StoreUnavailable
+from research_fsm.errors import InvalidInput, StoreReadOnly, StoreUnavailable
 from research_fsm.storage import Query, Rule
-from research_fsm.stores.batch import decide
-from research_fsm.stores.group_commit import GroupCommit, Take, Ticket, refuse
+from research_fsm.stores.group_commit import GroupCommit
 from research_fsm.stores.postgres_address import Place
-from research_fsm.stores.postgres_batch import Batch, Unlocked
-from research_fsm.stores.postgres_commit import Commit, Server, became, server
-from research_fsm.stores.postgres_errors import RERUN, ServerSaid, WireLost, failure
+from research_fsm.stores.postgres_commit import server
 from research_fsm.stores.postgres_joined import JoinedStore
-from research_fsm.stores.postgres_load import LOADING, load
+from research_fsm.stores.postgres_load import LOADING
 from research_fsm.stores.postgres_opening import open_first
 from research_fsm.stores.postgres_reads import READING, PostgresReader, Source
 from research_fsm.stores.postgres_schema import Jobs, migrate, read_settings
 from research_fsm.stores.postgres_statements import Dialect
-from research_fsm.stores.postgres_watch import PostgresWatch, listen, notify
+from research_fsm.stores.postgres_watch import PostgresWatch, listen
 from research_fsm.stores.postgres_wire import Address, Wire, settings
-from research_fsm.stores.postgres_writes import WRITING, rejection
+from research_fsm.stores.postgres_writer import Writer
+from research_fsm.stores.postgres_writes import WRITING
 
 __all__ = ["PostgresStore"]
 
@@ -42,19 +40,16 @@ A = TypeVar("A")
 
 _WAIT = timedelta(seconds=30)
 _LONGEST = timedelta(days=1)
-_ATTEMPTS = 8
-"""How often a batch is decided at most, when the database asks for it to be decided anew."""
+_WRITERS = 2
+"""How many connections write: while the server writes on one, the other decides, and Python decides one at a time."""
 
-_TAKEN_ATTEMPTS = 3
-"""The same for a name that was taken: whoever took it can be seen at the next look."""
+_LONG = 16
+"""How many callers are decided for together before some of them go to the second connection."""
 
-_PAUSE_SECONDS = 0.02
 _POOLED = "a pooler answers, which may give each transaction another connection; open the store with prepared=False"
 _CLOSED = "the store was closed; open another one"
 _ANOTHER = "another store answers at this address; close the store and reopen it"
 _OVER = "the snapshot is over; take another one"
-
-_BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
 
 
 class PostgresStore(PostgresReader):
@@ -104,14 +99,12 @@ class PostgresStore(PostgresReader):
         self._direct = None if direct is None else Address.of(direct)
         # What is prepared on a host's connection is the host's.
         self._dialect = self._unprepared = Dialect(place.schema if schema is None else schema, prepares=False)
-        self._notify = notify(self._dialect)
         self._known: bytes | None = None
-        self._server: Server | None = None
         self._watches: weakref.WeakSet[Wire] = weakref.WeakSet()
-        self._writer = Wire(self._address, self._greet, self._wait)
-        self._callers = GroupCommit(self._commit, self._where, wait)
-        open_first(self._writer, self._address, self._wait)  # Its first words find out how the others are said.
+        first, *others = (Wire(self._address, self._greet, self._wait) for _ in range(_WRITERS))
+        open_first(first, self._address, self._wait)  # Its first words find out how the others are said.
         self._local = b"" if self._dialect.prepares else settings(self._wait, "SET LOCAL")
+        self._writers = [Writer(wire, self._dialect, self._local, clock, wait) for wire in (first, *others)]
         super().__init__(Source(Wire(self._address, self._greet, self._wait), self._local), self._dialect, clock)
 
     def __repr__(self) -> str:
@@ -138,7 +131,8 @@ class PostgresStore(PostgresReader):
         for wire in list(self._watches):
             wire.close(_CLOSED)
         self._source.close(_CLOSED)
-        self._writer.close(_CLOSED)
+        for writer in self._writers:
+            writer.wire.close(_CLOSED)
 
     def transact(self, query: Query, rule: Rule[A]) -> A:
         """Load, decide and write in one transaction; see `storage.Store`.
@@ -152,11 +146,20 @@ class PostgresStore(PostgresReader):
             StoreError: It could not be done; see the subclasses for what to do.
             BaseException: Whatever the rule raised, with nothing written.
         """
-        return self._callers.call(query, rule)
+        return self._line().call(query, rule)
 
     async def transact_async(self, query: Query, rule: Rule[A]) -> A:
         """Do the same for a caller who awaits, in the same line as those who block."""
-        return await self._callers.call_async(query, rule)
+        return await self._line().call_async(query, rule)
+
+    def _line(self) -> GroupCommit:
+        """Return where a caller is to stand: in the first line, until it is long and its callers share no rows."""
+        first, second = (writer.callers for writer in self._writers)
+        for line in (first, second):
+            if line.is_led_here():
+                return line  # It refuses a rule that uses the store.
+        apart = first.length() >= _LONG and not self._writers[0].shared
+        return second if apart and second.length() < first.length() else first
 
     def joined(self, connection: object) -> JoinedStore:
         """Return a store that works inside a transaction of the host's own, on this database.
@@ -195,115 +198,6 @@ class PostgresStore(PostgresReader):
         finally:
             wire.close(_OVER)
 
-    # --- a transaction -------------------------------------------------------------------------------------------
-
-    def _commit(self, wait: float, take: Take) -> None:
-        """Commit for everybody who waits; see `GroupCommit`."""
-        with self._writer.lock:
-            until = time.monotonic() + wait
-            waiting = take()
-            while waiting:
-                waiting = self._decide(waiting, until)
-
-    def _decide(self, tickets: Sequence[Ticket[Any]], until: float) -> Sequence[Ticket[Any]]:
-        """Decide and commit for callers; return those who are still to be decided for.
-
-        When the database refuses a batch, whose fault it is shows when each is decided for alone.
-        """
-        try:
-            return self._tried(tickets, until)
-        except ResearchError as error:
-            if len(tickets) > 1 and not isinstance(error, StoreUnavailable):
-                for ticket in tickets:
-                    self._decide((ticket,), until)
-            else:
-                refuse(tickets, error)
-            return ()
-
-    def _tried(self, tickets: Sequence[Ticket[Any]], until: float) -> Sequence[Ticket[Any]]:
-        """Decide again when that may help: others were in the way, or the connection was lost."""
-        more: frozenset[str] = frozenset()
-        attempt = 0
-        while True:
-            batch = Batch(self._writer, self._dialect)
-            try:
-                return self._transaction(batch, tickets, more)
-            except Unlocked as error:
-                more |= error.streams
-            except ServerSaid as error:
-                attempt += 1
-                limit = _TAKEN_ATTEMPTS if error.state == "23505" else _ATTEMPTS
-                if error.state not in RERUN or attempt >= limit:
-                    if error.state == "23505":
-                        raise rejection(error, batch.changes, self._where) from error
-                    raise failure(error, self._where) from error
-            except WireLost as error:
-                if time.monotonic() + _PAUSE_SECONDS > until:
-                    raise failure(error, self._where) from error
-                time.sleep(_PAUSE_SECONDS)
-            finally:
-                self._abort()
-
-    def _transaction(self, batch: Batch, tickets: Sequence[Ticket[Any]], more: frozenset[str]) -> Sequence[Ticket[Any]]:
-        """Load, decide, write and commit. Returns who is still to be decided for."""
-        queries = [ticket.query for ticket in tickets]
-        begin = _BEGIN + self._local
-        loaded = load(
-            batch.run, self._dialect, queries, batch.history, begin=begin, clock=self._clock, more=sorted(more)
-        )
-        if loaded.unlocked:
-            raise Unlocked(loaded.unlocked)
-        now = loaded.time if self._clock is None else self._clock()
-        rest = decide(tickets, loaded.world, now, self._where, batch.apply)
-        batch.check()
-        settled = tickets[: len(tickets) - len(rest)]
-        if loaded.world.written:
-            self._end(Commit(loaded.xid, self._server, batch.proof, batch.certain), batch.take_pending(), settled)
-        else:
-            self._abort()  # Costs no flush.
-            for ticket in settled:
-                ticket.done = True
-        return rest
-
-    def _end(self, commit: Commit, pending: Sequence[bytes], tickets: Sequence[Ticket[Any]]) -> None:
-        """Commit. When the answer is lost, or an interrupt comes before it, what became of it is looked up."""
-        try:
-            self._writer.run(b";\n".join([*pending, b"COMMIT", self._notify]))
-            for ticket in tickets:
-                ticket.done = True
-        except ServerSaid as error:
-            if error.done <= len(pending):
-                raise
-            for ticket in tickets:  # It was committed, and nobody could be notified: followers ask by themselves.
-                ticket.done = True
-        except BaseException as error:
-            done = self._looked_up(commit, tickets, error)
-            for ticket in tickets if done else ():
-                ticket.done = True
-            if not done or not isinstance(error, WireLost):
-                raise
-
-    def _looked_up(self, commit: Commit, tickets: Sequence[Ticket[Any]], error: BaseException) -> bool:
-        """Return whether a commit was done."""
-        try:
-            done = became(commit, self._writer, lambda: self._server, self._wait)
-        except BaseException:
-            refuse(tickets, _unknown(self._where, error))
-            raise
-        if done is None:
-            unknown = _unknown(self._where, error)
-            refuse(tickets, unknown)
-            raise unknown from error
-        return done
-
-    def _abort(self) -> None:
-        """End the transaction with nothing written; a connection that cannot do that is given up."""
-        if self._writer.in_transaction:
-            try:
-                self._writer.run(b"ROLLBACK")
-            except (ServerSaid, WireLost):
-                self._writer.drop()
-
     # --- connections ---------------------------------------------------------------------------------------------
 
     def _greet_watch(self, wire: Wire, *, listening: bool) -> None:
@@ -335,13 +229,6 @@ class PostgresStore(PostgresReader):
         if self._known is not None and secret != self._known:
             raise StoreUnavailable(self._where, _ANOTHER)
         self._known = secret
-        if wire is self._writer:
-            self._server = server(wire)
+        wire.server = server(wire)
         if self._dialect.prepares:
             wire.run(self._dialect.prepare((*LOADING, *WRITING, *READING)))
-
-
-def _unknown(where: str, error: BaseException) -> CommitUnknown:
-    unknown = CommitUnknown(where, f"the connection broke during the commit, which may last or not: {error}")
-    unknown.__cause__ = error
-    return unknown

@@ -10,23 +10,19 @@ nothing of the old one's numbers.
 """
 
 import time
-from collections.abc import Callable
 
 from attrs import frozen
 
 from research_fsm.errors import ResearchError
 from research_fsm.stores.postgres_errors import ServerSaid, WireLost
 from research_fsm.stores.postgres_statements import quoted
-from research_fsm.stores.postgres_wire import Wire
+from research_fsm.stores.postgres_wire import Server, Wire
 
-__all__ = ["Commit", "Server", "became", "server"]
+__all__ = ["Commit", "became", "server"]
 
 _PAUSE_SECONDS = 0.05
 _IN_PROGRESS = "in progress"
 _IN_THE_FUTURE = "22023"
-
-Server = tuple[bytes, bytes]
-"""Which server it is, and which of its histories: a standby that is promoted begins a new one."""
 
 _SERVER = """
 SELECT (SELECT system_identifier FROM pg_control_system()),
@@ -60,19 +56,18 @@ def server(wire: Wire) -> Server | None:
     return row[0] or b"", row[1] or b""
 
 
-def became(commit: Commit, wire: Wire, answering: Callable[[], Server | None], patience: float) -> bool | None:
+def became(commit: Commit, wire: Wire, patience: float) -> bool | None:
     """Return whether a transaction was committed, None if that cannot be found out.
 
     Args:
         commit: The transaction.
         wire: Connects anew.
-        answering: Tells which server the wire is connected to.
         patience: For how many seconds to try.
     """
     until = time.monotonic() + patience
     while True:
         try:
-            status = _status(commit, wire, answering)
+            status = _status(commit, wire)
             if status != _IN_PROGRESS:
                 return _verdict(commit, status, stands=bool(wire.run(commit.proof)[0]))
         except (WireLost, ServerSaid):
@@ -84,10 +79,10 @@ def became(commit: Commit, wire: Wire, answering: Callable[[], Server | None], p
         time.sleep(_PAUSE_SECONDS)
 
 
-def _status(commit: Commit, wire: Wire, answering: Callable[[], Server | None]) -> str | None:
+def _status(commit: Commit, wire: Wire) -> str | None:
     """Return what the server knows of the transaction by its number; None if nothing that can be trusted."""
     wire.get()
-    if commit.xid is None or commit.server is None or answering() != commit.server:
+    if commit.xid is None or commit.server is None or wire.server != commit.server:
         return None
     try:
         value = wire.run(b"SELECT pg_xact_status(%b::xid8)" % quoted(commit.xid))[0][0][0]

@@ -111,12 +111,14 @@ class Loaded:
         time: The server's time once the locks were had, in microseconds UTC.
         xid: The transaction's number, if it has one.
         unlocked: Streams that were found out too late to be locked: load again, and name them.
+        links: How many streams the others link to.
     """
 
     world: World
     time: int
     xid: str | None
     unlocked: frozenset[str]
+    links: int
 
 
 def load(
@@ -179,7 +181,7 @@ def load(
     world.asked.update(found, links)
     world.documented.update((stream, query.documents) for query in queries if query.documents for stream in heads)
     time, xid = answers[-1][0]
-    return Loaded(world, int_of(time), None if xid is None else xid.decode(), unlocked)
+    return Loaded(world, int_of(time), None if xid is None else xid.decode(), unlocked, len(links))
 
 
 Names = tuple[str, ...]

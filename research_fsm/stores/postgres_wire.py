@@ -28,9 +28,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from research_fsm.errors import InvalidInput, StoreClosed, StoreUnavailable
 from research_fsm.stores.postgres_errors import ServerSaid, WireLost, failure
 
-__all__ = ["Address", "Carrier", "Row", "Wire", "receive", "settings"]
+__all__ = ["Address", "Carrier", "Row", "Server", "Wire", "receive", "settings"]
 
 Row = tuple[bytes | None, ...]
+
+Server = tuple[bytes, bytes]
+"""Which server it is, and which of its histories: a standby that is promoted begins a new one."""
 
 _GRACE_SECONDS = 15.0
 """How much longer than its statements may take a server is waited for."""
@@ -126,6 +129,8 @@ class Carrier(Protocol):
 class Wire:
     """A connection that threads take turns on. It is opened when it is needed, and again after it was lost.
 
+    Whoever greets says on it in `server` which server answers, if that can be told.
+
     Args:
         address: Where to.
         greet: Says the first words on each new connection: settings, and statements to prepare.
@@ -134,6 +139,7 @@ class Wire:
 
     def __init__(self, address: Address, greet: "Callable[[Wire], None]", longest: float) -> None:
         self.where = address.where
+        self.server: Server | None = None
         self.lock = threading.RLock()
         self._address = address
         self._greet = greet

@@ -66,11 +66,11 @@ class Breaking:
     """
 
     def __init__(self, store: PostgresStore, trouble: Callable[[Callable[[], object]], BaseException]) -> None:
-        self._wire = store._writer
+        self._wire = store._writers[0].wire
         self._run = self._wire.run
         self._trouble = trouble
         self.commits = 0
-        store._writer.run = self.run  # type: ignore[method-assign]  # For one test.
+        store._writers[0].wire.run = self.run  # type: ignore[method-assign]  # For one test.
 
     def run(self, message: bytes) -> list[list[Row]]:
         """Send a message, or break."""

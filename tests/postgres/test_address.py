@@ -68,7 +68,7 @@ def test_one_text_names_a_store(server: PostgresServer, schema: str) -> None:
     address = f"{server.address()}?schema={schema}&application_name=mine&prepared=false"
     with PostgresStore(address) as store, PostgresStore(server.address(), schema=schema) as same:
         assert store.secret == same.secret
-        assert store._writer.run(b"SHOW application_name") == [[(b"mine",)]]
+        assert store._writers[0].wire.run(b"SHOW application_name") == [[(b"mine",)]]
         assert (store._dialect.prepares, same._dialect.prepares) == (False, True)
     with PostgresStore(address, schema=f"{schema}_2", prepared=True) as other:
         assert other.secret != same.secret

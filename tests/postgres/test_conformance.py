@@ -60,7 +60,7 @@ class TestPostgresStoreBehindAPooler(StoreConformance, DurableConformance, Proce
         """Open the test's schema, on connections that forget everything between two transactions."""
         address, schema = self.place
         store = PostgresStore(address, schema=schema, clock=clock, prepared=False)
-        for wire in (store._writer, store._source._wire):
+        for wire in (store._writers[0].wire, store._source._wire):
             assert isinstance(wire, Wire)
             _make_forgetful(wire)
         return store

@@ -316,7 +316,7 @@ def test_nobody_of_a_batch_that_was_committed_is_decided_for_again(
     tickets = [Ticket(*appending("a", note), deadline=0.0) for note in (2, 3)]
     Breaking(store, trouble)
     with suppress(KeyboardInterrupt):
-        store._commit(1.0, lambda: tickets)
+        store._writers[0].commit(1.0, lambda: tickets)
     assert [(ticket.done, ticket.result()) for ticket in tickets] == [(True, 2), (True, 3)]
     assert notes(store, "a") == [1, 2, 3]
 
@@ -343,18 +343,18 @@ def test_a_commit_that_cannot_be_looked_up_is_unknown(store: PostgresStore) -> N
 
     def lost_with_the_server(send: Callable[[], object]) -> BaseException:
         send()
-        store._wait = 0.1
-        store._writer.get = unreachable  # type: ignore[method-assign]
+        store._writers[0]._wait = 0.1
+        store._writers[0].wire.get = unreachable  # type: ignore[method-assign]
         return WireLost("the connection was cut")
 
     def unreachable() -> NoReturn:
         raise WireLost("connection refused")
 
-    get = store._writer.get
+    get = store._writers[0].wire.get
     Breaking(store, lost_with_the_server)
     with pytest.raises(CommitUnknown, match="may last or not"):
         store.transact(*appending("a", 2))
-    store._writer.get = get  # type: ignore[method-assign]
+    store._writers[0].wire.get = get  # type: ignore[method-assign]
     assert notes(store, "a") == [1, 2]
     assert store.transact(*appending("a", 3)) == 3
 
@@ -371,7 +371,7 @@ def test_another_server_is_asked_for_the_events_alone(
         asked.append(now)
         return rule(view, now)
 
-    store._server = b"the old one", b"00000001"
+    store._writers[0].wire.server = b"the old one", b"00000001"
     Breaking(store, trouble)
     assert store.transact(query, noting) == 2
     assert len(asked) == attempts
@@ -380,7 +380,7 @@ def test_another_server_is_asked_for_the_events_alone(
 
 def test_another_server_cannot_tell_of_a_write_without_events(store: PostgresStore) -> None:
     """Somebody else may have written the same, and the caller is told that nobody knows."""
-    store._server = b"the old one", b"00000001"
+    store._writers[0].wire.server = b"the old one", b"00000001"
     Breaking(store, lost_after)
     lease = Write(answer=1, enqueued=(QueueEntry("q", "a", 5),))
     with pytest.raises(CommitUnknown):
@@ -450,7 +450,7 @@ def test_a_closed_store_refuses(store: PostgresStore) -> None:
 
 def backends(store: PostgresStore) -> list[object]:
     """Return which processes of the server a store talks to."""
-    wires = store._writer, store._source._wire
+    wires = store._writers[0].wire, store._source._wire
     return [wire.run(b"SELECT pg_backend_pid()")[0][0] for wire in wires]
 
 

@@ -164,7 +164,7 @@ def test_what_a_host_commits_comes_without_a_notification(address: str, store: P
 
 def test_a_notification_that_fails_takes_nothing_back(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """The commit was done before it: the caller is told so, and nothing is decided twice."""
-    monkeypatch.setattr(store, "_notify", b"SELECT 1/0")
+    monkeypatch.setattr(store._writers[0], "_notify", b"SELECT 1/0")
     put(store, end_of("a", 0, note()))
     put(store, end_of("a", 1, note()))
     assert [event.version for event in settled(store)] == [1, 2]

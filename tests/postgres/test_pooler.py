@@ -60,10 +60,10 @@ def test_settings_do_not_stay_on_a_connection_that_is_shared(pooler: Pooler, sch
     """What the store sets is gone with its transaction: the next one may be another program's."""
     address, wait = pooler.address("postgres"), timedelta(seconds=7)
     with PostgresStore(address, schema=schema, wait=wait) as store:
-        shown = store._writer.run(b"BEGIN;" + store._local + b"SHOW lock_timeout; ROLLBACK")
+        shown = store._writers[0].wire.run(b"BEGIN;" + store._local + b"SHOW lock_timeout; ROLLBACK")
         assert shown[-2] == [(b"7s",)]
         for _ in range(8):  # Whichever of the pooler's connections.
-            assert store._writer.run(b"SHOW lock_timeout; SHOW enable_seqscan") == [[(b"0",)], [(b"on",)]]
+            assert store._writers[0].wire.run(b"SHOW lock_timeout; SHOW enable_seqscan") == [[(b"0",)], [(b"on",)]]
 
 
 def test_a_pooler_that_is_killed_loses_nothing(server: PostgresServer) -> None:

@@ -171,5 +171,5 @@ def test_a_commit_is_flushed_whatever_the_database_is_set_to(address: str) -> No
     for prepared in (True, False):
         with PostgresStore(address, prepared=prepared) as store:
             before = store._local or b""
-            store._writer.run(b"BEGIN;" + before + b"SELECT 1")
-            assert store._writer.run(b"SHOW synchronous_commit; ROLLBACK")[0] == [(b"on",)]
+            store._writers[0].wire.run(b"BEGIN;" + before + b"SELECT 1")
+            assert store._writers[0].wire.run(b"SHOW synchronous_commit; ROLLBACK")[0] == [(b"on",)]

@@ -101,12 +101,12 @@ def test_a_standby_that_took_over_is_asked_what_became_of_a_commit(*, shipped: b
             _promote(server)
             return WireLost("the connection was cut")
 
-        before = store._server
+        before = store._writers[0].wire.server
         Breaking(store, failed_over)
         assert isinstance(runs.start(person), Queued)
         assert before is not None
-        assert store._server is not None
-        assert (store._server[0], store._server[1]) == (before[0], b"00000002")
+        assert store._writers[0].wire.server is not None
+        assert (store._writers[0].wire.server[0], store._writers[0].wire.server[1]) == (before[0], b"00000002")
         assert list(audit.verify(store)) == []
         assert runs.balance("acme").charged == 1
         with plain(server.address()) as client:

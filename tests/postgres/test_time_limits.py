@@ -31,7 +31,7 @@ def store(server: PostgresServer, schema: str) -> Iterator[PostgresStore]:
 
 def process_of(store: PostgresStore) -> int:
     """Return the server's process that writes for a store."""
-    return store._writer.get().backend_pid
+    return store._writers[0].wire.get().backend_pid
 
 
 def wait_until_gone(server: PostgresServer, process: int) -> None:
@@ -46,7 +46,7 @@ def test_every_transaction_has_its_limits(server: PostgresServer, schema: str, *
     """They follow from the wait, however they are set."""
     with PostgresStore(server.address(), schema=schema, prepared=prepared, wait=timedelta(seconds=2)) as store:
         for name, value in LIMITS.items():
-            answers = store._writer.run(b"BEGIN;%bSHOW %b; ROLLBACK" % (store._local, name.encode()))
+            answers = store._writers[0].wire.run(b"BEGIN;%bSHOW %b; ROLLBACK" % (store._local, name.encode()))
             assert answers[-2] == [(value,)]
 
 
@@ -61,7 +61,7 @@ def test_a_statement_that_takes_too_long_makes_the_store_busy(
         asked.append(view)
         return rule(view, now)
 
-    store._writer.run(b"SET statement_timeout = 50; SET lock_timeout = 0")
+    store._writers[0].wire.run(b"SET statement_timeout = 50; SET lock_timeout = 0")
     with plain(server.address()) as other, other.transaction():
         tell(other, f"SELECT FROM {schema}.heads FOR UPDATE")
         with pytest.raises(StoreBusy, match="statement timeout"):
@@ -86,7 +86,7 @@ def test_whoever_keeps_a_transaction_open_for_too_long_decides_anew(
                 other.transact(*appending("a", 9))
         return rule(view, now)
 
-    store._writer.run(b"SET idle_in_transaction_session_timeout = 50")
+    store._writers[0].wire.run(b"SET idle_in_transaction_session_timeout = 50")
     assert store.transact(query, slow) == 3
     assert asked == [1, 2]
     assert notes(store, "a") == [1, 9, 2]
@@ -97,7 +97,7 @@ def test_a_server_that_says_nothing_is_left_for_another_connection(
 ) -> None:
     """A process that hangs holds no lock yet: the write goes on elsewhere, once."""
     process = process_of(store)
-    store._writer._longest = 0.2
+    store._writers[0].wire._longest = 0.2
     os.kill(process, signal.SIGSTOP)
     try:
         assert store.transact(*appending("a", 2)) == 2
@@ -123,7 +123,7 @@ def test_a_server_that_hangs_in_a_commit_leaves_it_unknown(address: str, server:
                 send()
             return raised.value
 
-        store._writer._longest = 0.2
+        store._writers[0].wire._longest = 0.2
         Breaking(store, hanging)
         try:
             with pytest.raises(CommitUnknown, match="may last or not"):
