@@ -1,7 +1,7 @@
 """Every past form of every event still reads and folds; the hashes of a whole history are recomputed by hand.
 
 A file of ``tests/golden`` holds one event in one schema, exactly as it was stored, what it is in today's form, the
-events that it came after, and what it changed in the folded state. Files are added, never changed.
+events that it came after, and what it changed in the folded state. Files are added; what was stored is never changed.
 """
 
 import hashlib
