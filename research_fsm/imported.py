@@ -1,13 +1,16 @@
 """An exported log into an empty store of any kind, through the one way that every store has.
 
 Floor 6, above `exported`. The store lives through the log's past once more, under a clock that says what time it was:
-it makes every hash anew, and each is compared with the one that was exported. So nothing is imported that is not what
-its hash says, and no store needs a second way in.
+every hash is made anew, and compared with the one that was exported. So nothing is imported that is not what its hash
+says, and no store needs a second way in.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from itertools import islice
+from typing import TypeVar
 
-from attrs import define, frozen
+from attrs import Factory, define, frozen
 
 from research_fsm import account as accounts
 from research_fsm import audit_beside as beside
@@ -17,12 +20,29 @@ from research_fsm.errors import InvalidInput, LogUnreadable
 from research_fsm.events import CreditsGranted, CreditsRevoked, RunStarted
 from research_fsm.exported import Document, read
 from research_fsm.policy import Policy
-from research_fsm.storage import NewEvent, Query, QueueEntry, RecordedEvent, Store, StreamWrite, UniqueKey, View, Write
+from research_fsm.storage import (
+    NewEvent,
+    Query,
+    QueueEntry,
+    RecordedEvent,
+    Store,
+    StreamWrite,
+    UniqueKey,
+    View,
+    Write,
+    first_hash,
+    next_hash,
+)
 
 __all__ = ["Imported", "load"]
 
+S = TypeVar("S", bound=Store)
+
 _MOST = 500
 """How many events are imported in one transaction at most."""
+
+_TOGETHER = 2000
+"""How many transactions are committed together, if they can be."""
 
 
 @frozen
@@ -48,17 +68,24 @@ class _Moment:
         return self.now
 
 
-def load(lines: Iterable[str], opened: Callable[[Callable[[], int]], Store], policy: Policy | None = None) -> Imported:
+def load(
+    lines: Iterable[str],
+    opened: Callable[[Callable[[], int]], S],
+    policy: Policy | None = None,
+    together: Callable[[S], AbstractContextManager[Store]] = nullcontext,
+) -> Imported:
     """Write the log of an export into an empty store: the same events at the same times in the same order.
 
     Heads, keys of runs and grants, and the embedded queue are made from the events. What the log does not say does not
-    come back: answers to request keys, access tokens, and which addresses a partner's people have. If it fails on the
-    way, the store holds a part, and is to be deleted.
+    come back: answers to request keys, access tokens, which addresses a partner's people have, and the secret. So the
+    new store is for looking at, and not to carry a service on. If it fails on the way, it holds a part, and is to be
+    deleted.
 
     Args:
         lines: An export.
         opened: Opens the store with this clock; closing it is the caller's.
         policy: The settings that say when recovery looks at who is running.
+        together: Opens the store within a transaction of the database, which commits many of the store's at once.
 
     Raises:
         InvalidInput: The store is not empty.
@@ -68,56 +95,73 @@ def load(lines: Iterable[str], opened: Callable[[Callable[[], int]], Store], pol
     store = opened(clock)
     if next(store.events(), None) is not None:
         raise InvalidInput("store", "must be empty: an import never mixes two logs")
-    batch: list[RecordedEvent | Document] = []
-    for one in read(lines):
-        if batch and not _fits(batch, one):
-            _import(store, clock, batch, policy or Policy())
-            batch = []
-        batch.append(one)
-    _import(store, clock, batch, policy or Policy())
+    moments = _moments(read(lines))
+    while some := list(islice(moments, _TOGETHER)):
+        with together(store) as joined:
+            for moment in some:
+                clock.now = moment.at
+                _import(joined, moment, policy or Policy())
     tree = merkle.Tree()
     for recorded in store.events():
         tree.append(recorded.hash)
     return Imported(tree.size, tree.root())
 
 
-def _fits(batch: list[RecordedEvent | Document], one: RecordedEvent | Document) -> bool:
-    """Tell whether an event goes into the same transaction: one time, and each stream's events in one piece."""
-    if isinstance(one, Document):
-        return True
-    before = [other for other in batch if isinstance(other, RecordedEvent)]
-    if not before or len(before) >= _MOST or before[-1].at != one.at:
-        return False
-    return before[-1].stream == one.stream or all(other.stream != one.stream for other in before)
+@define
+class _Together:
+    """What one transaction imports: events of one time, each stream's in one piece, and their documents."""
+
+    at: int
+    streams: dict[str, list[RecordedEvent]] = Factory(dict)
+    documents: dict[tuple[str, str], bytes] = Factory(dict)
+    last: str = ""
+    events: int = 0
+
+    def takes(self, recorded: RecordedEvent) -> bool:
+        """Tell whether an event can be in the same transaction as those before it."""
+        if recorded.at != self.at or self.events >= _MOST:
+            return False
+        return recorded.stream == self.last or recorded.stream not in self.streams
+
+    def add(self, recorded: RecordedEvent) -> None:
+        """Take an event."""
+        self.streams.setdefault(recorded.stream, []).append(recorded)
+        self.last = recorded.stream
+        self.events += 1
 
 
-def _import(store: Store, clock: _Moment, batch: list[RecordedEvent | Document], policy: Policy) -> None:
-    """Write some events, and see that the store gave them the hashes that they had."""
-    by_stream: dict[str, list[RecordedEvent]] = {}
-    for one in batch:
-        if isinstance(one, RecordedEvent):
-            by_stream.setdefault(one.stream, []).append(one)
-    if not by_stream:
-        return
-    documents = {(one.stream, one.name): one.body for one in batch if isinstance(one, Document)}
+def _moments(found: Iterable[RecordedEvent | Document]) -> Iterator[_Together]:
+    moment: _Together | None = None
+    for one in found:
+        if isinstance(one, Document):
+            if moment is None:
+                raise LogUnreadable(f"the document {one.name} of {one.stream}", "stands before the first event")
+            moment.documents[one.stream, one.name] = one.body
+            continue
+        if moment is None or not moment.takes(one):
+            if moment is not None:
+                yield moment
+            moment = _Together(one.at)
+        moment.add(one)
+    if moment is not None:
+        yield moment
+
+
+def _import(store: Store, moment: _Together, policy: Policy) -> None:
+    """Write some events, unless one of them is not what its hash says."""
 
     def rule(view: View, now: int) -> Write[None]:
-        writes = [_Stream.after(view, stream, happened, now, policy) for stream, happened in by_stream.items()]
+        writes = [_Stream.after(view, stream, happened, now, policy) for stream, happened in moment.streams.items()]
         return Write(
             answer=None,
             streams=tuple(one.write for one in writes),
             keys=tuple(key for one in writes for key in one.keys),
-            documents=documents,
+            documents=moment.documents,
             enqueued=tuple(one.entry for one in writes if one.entry is not None),
             dequeued=tuple(one.left for one in writes if one.left is not None),
         )
 
-    clock.now = next(iter(by_stream.values()))[0].at
-    store.transact(Query(streams=tuple(by_stream)), rule)
-    heads = store.read(Query(streams=tuple(by_stream))).heads
-    for stream, happened in by_stream.items():
-        if heads[stream].hash != happened[-1].hash:
-            raise LogUnreadable(f"{stream} version {happened[-1].version}", "is not the event that its hash says")
+    store.transact(Query(streams=tuple(moment.streams)), rule)
 
 
 @frozen
@@ -136,6 +180,11 @@ class _Stream:
         expected = 0 if head is None else head.version
         if [one.version for one in happened] != list(range(expected + 1, expected + len(happened) + 1)):
             raise LogUnreadable(f"{stream} version {happened[0].version}", f"follows version {expected}")
+        previous = first_hash(stream) if head is None else head.hash
+        for one in happened:
+            if one.hash != next_hash(previous, stream, one.version, one, now):
+                raise LogUnreadable(f"{stream} version {one.version}", "is not the event that its hash says")
+            previous = one.hash
         kind, _, name = stream.partition(":")
         if kind == "person":
             return cls._life(view, name, expected, happened, now, policy)

@@ -1,48 +1,30 @@
-"""The audit: ``verify``, ``checkpoint``, ``export``, ``import-log``.
+"""The audit: ``verify`` and ``checkpoint``.
 
-Floor 6. Decides nothing, and writes to no store but the new one of ``import-log``.
+Floor 6. Decides nothing, and writes to no store.
 """
 
-import os
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from research_fsm.cli import shapes
+from research_fsm.cli.evidence import counted, evidence, progress, write_new
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.session import Session, common_options
-from research_fsm.errors import InvalidInput, StoreUnavailable
-from research_fsm.storage import Reader, Store
+from research_fsm.errors import InvalidInput
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     from research_fsm.checkpoints import Checkpoint
 
-__all__ = ["checkpoint", "export", "import_log", "verify"]
+__all__ = ["checkpoint", "verify"]
 
 T = TypeVar("T")
 
 _CHECKPOINT = "checkpointed"
 """The law that a log breaks which is not the one of a checkpoint."""
-
-
-@contextmanager
-def _evidence(session: Session) -> Iterator[Reader]:
-    from research_fsm.stores.sqlite_evidence import evidence
-
-    if session.on_server:
-        with session.looking() as runs, runs.store.snapshot() as reader:
-            yield reader
-        return
-    session.check_there()
-    with evidence(session.store, session.wait) as reader:
-        yield reader
 
 
 @click.command()
@@ -76,10 +58,10 @@ def verify(
     if exported_file is not None:
         laws -= audit.BESIDE
         with Path(exported_file).open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
-            found = list(audit.verify_events(_counted(session, exported.events(lines)), erased.append))
+            found = list(audit.verify_events(counted(session, exported.events(lines)), erased.append))
     else:
-        with _evidence(session) as log:
-            with _progress(session, sum(head.version for head in log.heads() if type(head.version) is int)) as step:
+        with evidence(session) as log:
+            with progress(session, sum(head.version for head in log.heads() if type(head.version) is int)) as step:
                 if state_only:
                     laws &= audit_states.LAWS
                     found = list(audit_states.verify_states(log, step))
@@ -111,8 +93,8 @@ def key(session: Session, file: str) -> Exit:
 
     private = checkpoints.new_key()
     public = checkpoints.public_pem(checkpoints.load_private_key(private))
-    _write_new(Path(file), private, 0o600)
-    _write_new(Path(f"{file}.pub"), public, 0o644)
+    write_new(Path(file), private, 0o600)
+    write_new(Path(f"{file}.pub"), public, 0o644)
     session.show({"private": file, "public": f"{file}.pub"}, lambda: f"{file} is secret, {file}.pub is for everybody")
     return Exit.DONE
 
@@ -127,7 +109,7 @@ def make(session: Session, key_file: str) -> Exit:
 
     secret = checkpoints.load_private_key(Path(key_file).read_bytes())
     until = _settled(session) if session.on_server else None  # Whoever writes to a file has it alone.
-    with _evidence(session) as log:
+    with evidence(session) as log:
         text = checkpoints.sign(checkpoints.make(log, until=until), secret)
     session.show({"checkpoint": text}, lambda: text)
     return Exit.DONE
@@ -149,7 +131,7 @@ def check(session: Session, file: str, key_file: str, proof: str | None, newer: 
     if newer is not None and proof is None:
         raise InvalidInput("--newer", "goes together with --proof")
     if proof is None:
-        with _evidence(session) as log:
+        with evidence(session) as log:
             problems = list(checkpoints.differences(log, stated))
     elif newer is None:
         holds = checkpoints.holds(checkpoints.load_inclusion(_text(proof)), stated)
@@ -178,7 +160,7 @@ def prove(session: Session, file: str, key_file: str, event: tuple[str, int] | N
     stated = _checkpoint(file, public)
     if (event is None) == (newer is None):
         raise InvalidInput("--event", "or --newer: one of them says what to prove")
-    with _evidence(session) as log:
+    with evidence(session) as log:
         if event is not None:
             text = checkpoints.prove_inclusion(log, *event, stated.events).text()
         else:
@@ -213,110 +195,3 @@ def _public_key(file: str) -> "Ed25519PublicKey":
 
 def _text(file: str) -> str:
     return Path(file).read_bytes().decode(errors="replace")
-
-
-# --- out and in --------------------------------------------------------------------------------------------------
-
-
-@click.command()
-@click.argument("file")
-@click.option("--with-documents", is_flag=True, help="Profiles and reports, too: personal data.")
-@common_options
-@click.pass_obj
-def export(session: Session, file: str, with_documents: bool) -> Exit:  # noqa: FBT001  # click's signature.
-    """Write the log, as it is at one moment, to the new FILE: a line of JSON for each event."""
-    from research_fsm import exported
-
-    place = Path(file)
-    with _evidence(session) as log:
-        _write_new(place, b"", 0o600)
-        try:
-            with place.open("w", encoding="utf-8", newline="\n") as out:
-                out.writelines(_counted(session, exported.export(log, with_documents=with_documents)))
-        except BaseException:
-            place.unlink(missing_ok=True)
-            raise
-    session.show({"store": session.place, "export": file}, lambda: f"the log of {session.place} is in {file}")
-    return Exit.DONE
-
-
-@click.command("import-log")
-@click.argument("file")
-@common_options
-@click.pass_obj
-def import_log(session: Session, file: str) -> Exit:
-    """Make a new store from an exported FILE: the same events with the same hashes in the same order.
-
-    In a database the store is a schema, which must not exist yet: postgresql://user@host/database?schema=name.
-    """
-    from research_fsm import imported
-
-    with (
-        _new_store(session) as opened,
-        Path(file).open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines,
-    ):
-        done = imported.load(_counted(session, lines), opened)
-    facts = {"store": session.place, "events": done.events, "root": done.root.hex()}
-    session.show(facts, lambda: f"{session.place} has {done.events} events; their root is {done.root.hex()}")
-    return Exit.DONE
-
-
-@contextmanager
-def _new_store(session: Session) -> "Iterator[Callable[[Callable[[], int]], Store]]":
-    """Give what opens a store that does not exist yet, under a clock; nothing of it is left if that fails."""
-    with ExitStack() as stack:
-        if session.on_server:
-            from research_fsm.stores.postgres import PostgresStore
-            from research_fsm.stores.postgres_schema import new_schema
-
-            stack.enter_context(new_schema(session.store, session.wait.total_seconds()))
-            yield lambda clock: stack.enter_context(PostgresStore(session.store, clock=clock, wait=session.wait))
-        else:
-            from research_fsm.stores.sqlite import SQLiteStore
-
-            stack.enter_context(_new_file(session.store))
-            yield lambda clock: stack.enter_context(SQLiteStore(session.store, clock=clock))
-
-
-@contextmanager
-def _new_file(store: str) -> Iterator[None]:
-    if Path(store).exists():
-        raise StoreUnavailable(store, "there is a file here already; name a new one")
-    try:
-        yield
-    except BaseException:
-        for end in ("", "-wal", "-shm", "-lock"):
-            Path(f"{store}{end}").unlink(missing_ok=True)
-        raise
-
-
-def _counted(session: Session, items: Iterable[T]) -> Iterable[T]:
-    """Show people at a terminal how far it is."""
-    with _progress(session) as step:
-        for item in items:
-            step(1)
-            yield item
-
-
-@contextmanager
-def _progress(session: Session, total: int | None = None) -> Iterator[Callable[[int], object]]:
-    """Show people at a terminal a bar that a call moves on; others are shown nothing."""
-    if session.as_json or not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield partial(bar.advance, bar.add_task("", total=total))
-
-
-def _write_new(place: Path, content: bytes, mode: int) -> None:
-    """Write a new file; one that is there is never replaced."""
-    try:
-        number = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    except FileExistsError:
-        raise InvalidInput("file", f"{place} is there already; name a new one") from None
-    with os.fdopen(number, "wb") as out:
-        out.write(content)

@@ -1,7 +1,8 @@
 """A log leaves a store and comes into another hash for hash, and no half or edited file passes for one."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,30 @@ def test_what_is_no_whole_export_is_refused(store: Store, wrong: str) -> None:
     with pytest.raises(LogUnreadable, match=words):
         list(exported.read(lines))
     assert "readable" in {finding.law for finding in verify_events(exported.events(lines))}
+
+
+def test_a_document_before_the_first_event_is_refused(store: Store) -> None:
+    """It would belong to nobody."""
+    lines = list(exported.export(store))
+    stray = '{"stream":"person:a","document":"profile","body":""}\n'
+    with pytest.raises(LogUnreadable, match="stands before the first event"):
+        imported.load([lines[0], stray, *lines[1:]], MemoryStore)
+
+
+def test_many_transactions_are_committed_together(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever opens the store within a transaction of the database is asked for one now and then, in order."""
+    monkeypatch.setattr(imported, "_TOGETHER", 3)
+    sizes = list[int]()
+
+    @contextmanager
+    def together(opened: MemoryStore) -> Iterator[Store]:
+        yield opened
+        sizes.append(sum(1 for _ in opened.events()))
+
+    done = imported.load(exported.export(store), MemoryStore, together=together)
+    assert len(sizes) > 3
+    assert sizes == sorted(set(sizes))
+    assert sizes[-1] == done.events
 
 
 def test_two_logs_are_never_mixed(store: Store) -> None:

@@ -1,0 +1,66 @@
+"""What the commands of an audit have in common: a log that is only read, how far they are, files that replace none.
+
+Floor 6. Decides nothing, and writes to no store.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from research_fsm.cli.session import Session
+from research_fsm.errors import InvalidInput
+from research_fsm.storage import Reader
+
+__all__ = ["counted", "evidence", "progress", "write_new"]
+
+T = TypeVar("T")
+
+
+@contextmanager
+def evidence(session: Session) -> Iterator[Reader]:
+    """Open the log at one moment, never to be written to."""
+    from research_fsm.stores import sqlite_evidence
+
+    if session.on_server:
+        with session.looking() as runs, runs.store.snapshot() as reader:
+            yield reader
+        return
+    session.check_there()
+    with sqlite_evidence.evidence(session.store, session.wait) as reader:
+        yield reader
+
+
+def counted(session: Session, items: Iterable[T]) -> Iterable[T]:
+    """Show people at a terminal how far it is."""
+    with progress(session) as step:
+        for item in items:
+            step(1)
+            yield item
+
+
+@contextmanager
+def progress(session: Session, total: int | None = None) -> Iterator[Callable[[int], object]]:
+    """Show people at a terminal a bar that a call moves on; others are shown nothing."""
+    if session.as_json or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield partial(bar.advance, bar.add_task("", total=total))
+
+
+def write_new(place: Path, content: bytes, mode: int) -> None:
+    """Write a new file; one that is there is never replaced."""
+    try:
+        number = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    except FileExistsError:
+        raise InvalidInput("file", f"{place} is there already; name a new one") from None
+    with os.fdopen(number, "wb") as out:
+        out.write(content)

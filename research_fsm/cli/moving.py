@@ -1,0 +1,102 @@
+"""A log out of a store and into a new one: ``export`` and ``import-log``.
+
+Floor 6. Decides nothing, and writes to no store but the new one.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from research_fsm.cli.evidence import counted, evidence, write_new
+from research_fsm.cli.exits import Exit
+from research_fsm.cli.session import Session, common_options
+from research_fsm.errors import StoreUnavailable
+from research_fsm.storage import Store
+
+if TYPE_CHECKING:
+    from research_fsm.imported import Imported
+
+__all__ = ["export", "import_log"]
+
+
+@click.command()
+@click.argument("file")
+@click.option("--with-documents", is_flag=True, help="Profiles and reports, too: personal data.")
+@common_options
+@click.pass_obj
+def export(session: Session, file: str, with_documents: bool) -> Exit:  # noqa: FBT001  # click's signature.
+    """Write the log, as it is at one moment, to the new FILE: a line of JSON for each event."""
+    from research_fsm import exported
+
+    place = Path(file)
+    with evidence(session) as log:
+        write_new(place, b"", 0o600)
+        try:
+            with place.open("w", encoding="utf-8", newline="\n") as out:
+                out.writelines(counted(session, exported.export(log, with_documents=with_documents)))
+        except BaseException:
+            place.unlink(missing_ok=True)
+            raise
+    session.show({"store": session.place, "export": file}, lambda: f"the log of {session.place} is in {file}")
+    return Exit.DONE
+
+
+@click.command("import-log")
+@click.argument("file")
+@common_options
+@click.pass_obj
+def import_log(session: Session, file: str) -> Exit:
+    """Make a new store from an exported FILE: the same events with the same hashes in the same order.
+
+    In a database the store is a schema, which must not exist yet: postgresql://user@host/database?schema=name.
+    """
+    with Path(file).open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
+        into = _into_schema if session.on_server else _into_file
+        done = into(session, counted(session, lines))
+    facts = {"store": session.place, "events": done.events, "root": done.root.hex()}
+    session.show(facts, lambda: f"{session.place} has {done.events} events; their root is {done.root.hex()}")
+    return Exit.DONE
+
+
+def _into_schema(session: Session, lines: Iterable[str]) -> "Imported":
+    from research_fsm import imported
+    from research_fsm.stores.postgres import PostgresStore
+    from research_fsm.stores.postgres_schema import new_schema
+
+    with new_schema(session.store, session.wait.total_seconds()), ExitStack() as stack:
+        return imported.load(
+            lines, lambda clock: stack.enter_context(PostgresStore(session.store, clock=clock, wait=session.wait))
+        )
+
+
+def _into_file(session: Session, lines: Iterable[str]) -> "Imported":
+    from research_fsm import imported
+    from research_fsm.stores.sqlite import SQLiteStore
+
+    @contextmanager
+    def together(store: SQLiteStore) -> Iterator[Store]:
+        with closing(sqlite3.connect(session.store, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield store.joined(connection)
+            connection.execute("COMMIT")
+
+    with _new_file(session.store), ExitStack() as stack:
+        return imported.load(
+            lines, lambda clock: stack.enter_context(SQLiteStore(session.store, clock=clock)), together=together
+        )
+
+
+@contextmanager
+def _new_file(store: str) -> Iterator[None]:
+    if Path(store).exists():
+        raise StoreUnavailable(store, "there is a file here already; name a new one")
+    try:
+        yield
+    except BaseException:
+        for end in ("", "-wal", "-shm", "-lock"):
+            Path(f"{store}{end}").unlink(missing_ok=True)
+        raise
