@@ -15,6 +15,7 @@ from research_fsm.outcomes import Queued
 from research_fsm.stores.postgres import PostgresStore
 from research_fsm.stores.postgres_schema import grants
 from research_fsm.testing.clock import ManualClock
+from research_fsm.testing.suites.base import at_once
 from tests.postgres.examples import Breaking, lost_after, lost_before, plain, tell
 from tests.postgres.jobs import ADA, JOBS, Job, Office, apply_schema
 
@@ -138,11 +139,28 @@ def test_whoever_opens_the_store_defers_jobs_from_then_on(office: Office) -> Non
 
 
 def test_other_settings_hold_from_then_on(office: Office) -> None:
-    """The last ones that were given, for everybody; the same ones again change nothing."""
-    for _again in range(2):
-        PostgresStore(office.address, jobs=Procrastinate(queue="slow", priority=-1, task=JOBS.task)).close()
+    """The last ones that were given, for everybody."""
+    PostgresStore(office.address, jobs=Procrastinate(queue="slow", priority=-1, task=JOBS.task)).close()
     run_id = office.started()
     assert office.jobs() == [Job(run_id, "todo", "slow", -1)]
+
+
+def test_the_same_settings_again_change_nothing(office: Office) -> None:
+    """Of many that come at once one sets it up, and whoever comes later touches nothing; but what was disabled is."""
+    other = Procrastinate(queue="slow", task=JOBS.task)
+
+    def opened(_: int = 0) -> list[tuple[int]]:
+        PostgresStore(office.address, jobs=other).close()
+        with plain(office.address) as client:
+            return tell(client, "SELECT oid::bigint FROM pg_trigger WHERE tgname = 'queue_jobs'")
+
+    (first,), *others = at_once(4, opened)
+    assert others == [[first]] * 3
+    with plain(office.address) as client:
+        tell(client, "ALTER TABLE research_fsm.queue DISABLE TRIGGER queue_jobs")
+    assert opened() != [first]
+    office.started()
+    assert len(office.jobs()) == 1
 
 
 def test_a_role_that_may_start_runs_need_not_be_let_into_procrastinate(office: Office) -> None:

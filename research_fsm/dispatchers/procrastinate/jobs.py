@@ -96,14 +96,16 @@ class Procrastinate:
             ServerSaid: It could not be done; nothing was.
         """
         words = self._in(_SET_UP, dialect)
-        # What was set up is known again by its own words.
+        # What was set up is known again by its own words. Of many that come at once, one sets it up.
         digest = hashlib.sha256(words.encode()).hexdigest()
         if self._found(wire, dialect) == digest:
             return
         comment = self._in(f"COMMENT ON TRIGGER queue_jobs ON {{s}}.queue IS '{digest}'", dialect)
         lock = f"SELECT pg_advisory_xact_lock(hashtextextended('research_fsm {dialect.schema}', 0))"
         try:
-            wire.run(f"BEGIN;\n{lock};\n{words};\n{comment};\nCOMMIT".encode())
+            wire.run(f"BEGIN ISOLATION LEVEL READ COMMITTED;{lock}".encode())
+            if self._found(wire, dialect) != digest:
+                wire.run(f"{words};{comment};COMMIT".encode())
         finally:
             if wire.in_transaction:
                 wire.run(b"ROLLBACK")
