@@ -330,11 +330,13 @@ def test_an_app_on_another_database_is_told(office: Office, server: object, capl
 
 
 def test_doors_on_another_store_are_refused(office: Office, caplog: pytest.LogCaptureFixture) -> None:
-    """A store in memory has no database that a job could be in."""
+    """A store in memory has no database that a job could be in; recovery says so, and so does every job."""
+    office.started()
     other = object.__new__(Office)
     other.address, other.runs = office.address, Runs(MemoryStore())
     other.work(recover=True)
     assert office.recoveries() == ["failed"]
+    assert [job.status for job in office.jobs()] == ["failed"]
     assert "open_runs: must return Runs on a PostgresStore, not on a MemoryStore" in caplog.text
 
 

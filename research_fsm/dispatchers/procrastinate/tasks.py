@@ -8,8 +8,6 @@ more is given one by `recover`, which procrastinate defers periodically: after a
 emptied procrastinate's tables, and for what was started before there were jobs.
 """
 
-# Statements are put together from the constants of this module, and a schema's name that was checked.
-
 import asyncio
 import logging
 import threading
@@ -87,7 +85,9 @@ def add_tasks(
     def runs() -> Runs:
         with opening:
             if not opened:
-                opened.append(open_runs())
+                made = open_runs()
+                _store_of(made)
+                opened.append(made)
         return opened[0]
 
     @app.task(name=jobs.task, queue=jobs.queue, priority=jobs.priority, pass_context=True)
