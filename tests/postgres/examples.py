@@ -1,5 +1,6 @@
 """What these tests share: small writes, plain clients, and a connection that breaks when it is told to."""
 
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,7 @@ from research_fsm.storage import NewEvent, Query, Rule, StreamWrite, View, Write
 from research_fsm.stores.postgres import PostgresStore
 from research_fsm.stores.postgres_errors import WireLost
 from research_fsm.stores.postgres_wire import Row
+from research_fsm.testing.postgres import PostgresServer
 
 Plain = psycopg.Connection[tuple[Any, ...]]
 
@@ -55,6 +57,19 @@ def tell(client: Plain, sql: str) -> list[tuple[Any, ...]]:
     """Execute SQL as it stands, and return the rows if there are any."""
     cursor = client.execute(sql.encode())
     return cursor.fetchall() if cursor.description else []
+
+
+def restored(server: PostgresServer, address: str) -> str:
+    """Dump a database, restore it into a new one, and return where that is."""
+    elsewhere = server.new_database()
+    dumped = subprocess.run([server._programs / "pg_dump", address], check=True, capture_output=True)  # noqa: S603  # Our own words.
+    subprocess.run(  # noqa: S603  # The same.
+        [server._programs / "psql", "-v", "ON_ERROR_STOP=1", elsewhere],
+        input=dumped.stdout,
+        check=True,
+        capture_output=True,
+    )
+    return elsewhere
 
 
 class Breaking:

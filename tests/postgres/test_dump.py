@@ -1,13 +1,12 @@
 """A store that was dumped and restored goes on where it was."""
 
-import subprocess
-
 from research_fsm import audit
 from research_fsm.profile import Profile
 from research_fsm.runs import Runs
 from research_fsm.stores.postgres import PostgresStore
 from research_fsm.testing.postgres import PostgresServer
 from research_fsm.testing.suites.base import contents
+from tests.postgres.examples import restored
 
 
 def test_a_store_that_was_restored_goes_on(server: PostgresServer, address: str) -> None:
@@ -20,15 +19,7 @@ def test_a_store_that_was_restored_goes_on(server: PostgresServer, address: str)
         runs.start(person).accepted()
         runs.tokens.create("acme")
         before, secret = contents(store), store.secret
-    elsewhere = server.new_database()
-    dumped = subprocess.run([server._programs / "pg_dump", address], check=True, capture_output=True)  # noqa: S603  # Our own words.
-    subprocess.run(  # noqa: S603  # The same.
-        [server._programs / "psql", "-v", "ON_ERROR_STOP=1", elsewhere],
-        input=dumped.stdout,
-        check=True,
-        capture_output=True,
-    )
-    with PostgresStore(elsewhere) as store:
+    with PostgresStore(restored(server, address)) as store:
         assert contents(store) == before
         assert store.secret == secret
         last = max(event.position for event in store.events())

@@ -15,8 +15,9 @@ from research_fsm.outcomes import Queued
 from research_fsm.stores.postgres import PostgresStore
 from research_fsm.stores.postgres_schema import grants
 from research_fsm.testing.clock import ManualClock
+from research_fsm.testing.postgres import PostgresServer
 from research_fsm.testing.suites.base import at_once
-from tests.postgres.examples import Breaking, lost_after, lost_before, plain, tell
+from tests.postgres.examples import Breaking, lost_after, lost_before, plain, restored, tell
 from tests.postgres.jobs import ADA, JOBS, Job, Office, apply_schema
 
 GROUP = 64
@@ -180,6 +181,17 @@ def test_a_role_that_may_start_runs_need_not_be_let_into_procrastinate(office: O
         PostgresStore(narrow, jobs=Procrastinate())
     with plain(office.address) as client, pytest.raises(psycopg.errors.InsufficientPrivilege):
         tell(client, f"SET ROLE {role}; TABLE procrastinate_jobs")
+
+
+def test_a_restored_database_has_its_jobs_once_and_goes_on(office: Office, server: PostgresServer) -> None:
+    """What waits has the job that it had, and what is started there gets one."""
+    office.started()
+    elsewhere = Office(restored(server, office.address), office.clock)
+    assert elsewhere.jobs() == office.jobs()
+    run_id = elsewhere.started()
+    assert [job.run_id for job in elsewhere.jobs()] == [office.jobs()[0].run_id, run_id]
+    assert len(office.jobs()) == 1
+    elsewhere.store.close()
 
 
 def test_procrastinates_tables_may_be_in_another_schema(address: str) -> None:
