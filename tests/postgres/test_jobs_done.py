@@ -251,6 +251,17 @@ def test_a_job_that_the_store_refuses_fails_and_is_deferred_anew(
     assert [(job.run_id, job.status) for job in office.jobs()] == [(run_id, "failed"), (run_id, "succeeded")]
 
 
+def test_the_recoveries_of_workers_that_died_come_to_an_end(office: Office) -> None:
+    """Two of them, of which one waits at a time: they are done after the next one, and forgotten by the one after it."""
+    recover = f"{JOBS.task}.recover"
+    row = f"'research', '{recover}', '{recover}', '{{\"timestamp\": 1}}', 'doing'"
+    columns = "queue_name, task_name, queueing_lock, args, status"
+    sql(office, f"INSERT INTO procrastinate_jobs ({columns}) VALUES ({row}), ({row})")  # noqa: S608  # Ours.
+    for _pass in range(2):
+        office.work(recover=True)
+    assert office.recoveries() == ["succeeded"]
+
+
 def test_recovery_leaves_no_rows_behind(office: Office) -> None:
     """There is one every few seconds: the last one is kept, and those that failed."""
     for _pass in range(3):

@@ -98,8 +98,6 @@ class Procrastinate:
         words = self._in(_SET_UP, dialect)
         # What was set up is known again by its own words. Of many that come at once, one sets it up.
         digest = hashlib.sha256(words.encode()).hexdigest()
-        if self._found(wire, dialect) == digest:
-            return
         comment = self._in(f"COMMENT ON TRIGGER queue_jobs ON {{s}}.queue IS '{digest}'", dialect)
         lock = f"SELECT pg_advisory_xact_lock(hashtextextended('research_fsm {dialect.schema}', 0))"
         try:

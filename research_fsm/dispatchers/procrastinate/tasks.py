@@ -116,7 +116,8 @@ def add_tasks(
         done = await asyncio.to_thread(doors.recover)
         for person_id, error in done.errors:
             _log.error("person %s could not be recovered: %s", person_id, error)
-        await _retry_stalled(context.app, jobs)
+        await _retry_stalled(context.app, jobs.task)
+        await _retry_stalled(context.app, recovery)
         now = await asyncio.to_thread(store.now)
         await _defer_missing(context.app, jobs, store.schema, now)
         own = {"before": context.job.id, "task": recovery}
@@ -155,13 +156,13 @@ async def _check_database(app: App, store: PostgresStore) -> None:
         raise StoreUnavailable(repr(store), "procrastinate's app is connected to another database than the store's")
 
 
-async def _retry_stalled(app: App, jobs: Procrastinate) -> None:
+async def _retry_stalled(app: App, task: str) -> None:
     """Let the jobs of workers that died come to an end: whoever gets one takes its run over, or finds it taken."""
-    for job in await app.job_manager.get_stalled_jobs(task_name=jobs.task):
+    for job in await app.job_manager.get_stalled_jobs(task_name=task):
         try:
             await app.job_manager.retry_job(job)
-        except ConnectorException as error:  # Another process was quicker.
-            _log.info("job %s is not stalled any more: %s", job.id, error)
+        except ConnectorException as error:  # Another process was quicker, or another recovery waits already.
+            _log.info("job %s was not retried: %s", job.id, error)
 
 
 async def _defer_missing(app: App, jobs: Procrastinate, schema: str, now: int) -> None:
