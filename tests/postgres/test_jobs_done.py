@@ -252,7 +252,7 @@ def test_a_job_that_the_store_refuses_fails_and_is_deferred_anew(
 
 
 def test_the_recoveries_of_workers_that_died_come_to_an_end(office: Office) -> None:
-    """Two of them, of which one waits at a time: they are done after the next one, and forgotten by the one after it."""
+    """Two of them, of which one waits at a time: they are done after the next one, and then forgotten."""
     recover = f"{JOBS.task}.recover"
     row = f"'research', '{recover}', '{recover}', '{{\"timestamp\": 1}}', 'doing'"
     columns = "queue_name, task_name, queueing_lock, args, status"
