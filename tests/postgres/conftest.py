@@ -10,8 +10,8 @@ from research_fsm.testing.postgres import PostgresServer
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[PostgresServer]:
-    """A server that no test stops; who wants to kill one starts one of its own."""
-    with PostgresServer() as running:
+    """A server that no test stops, so it need not flush; who wants to kill one starts one of its own, which does."""
+    with PostgresServer(fsync="off") as running:
         yield running
 
 
