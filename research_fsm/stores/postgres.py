@@ -96,7 +96,7 @@ class PostgresStore(PostgresReader):
         self._prepared = place.prepared if prepared is None else prepared
         self._create = create
         self._jobs = jobs
-        self._direct = None if direct is None else Address.of(direct)
+        self._direct = None if direct is None else Address.of(Place.of(direct).conninfo)
         # What is prepared on a host's connection is the host's.
         self._dialect = self._unprepared = Dialect(place.schema if schema is None else schema, prepares=False)
         self._known: bytes | None = None

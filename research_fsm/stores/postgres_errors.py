@@ -50,6 +50,11 @@ class ServerSaid(Exception):  # Not an error of ours yet; nobody outside of a st
 class WireLost(Exception):
     """The connection is gone, and with it whatever was not committed; nobody outside of a store meets it."""
 
+    @classmethod
+    def of(cls, error: Exception) -> "WireLost":
+        """Say what the driver said, on one line."""
+        return cls("; ".join(line.strip() for line in str(error).splitlines()))
+
 
 def failure(error: ServerSaid | WireLost, where: str) -> ResearchError:
     """Return what a failure means.

@@ -189,7 +189,7 @@ class _HostWire:
             try:
                 return receive(pgconn, message, _LONGEST_SECONDS)
             except psycopg.Error as error:
-                raise WireLost(str(error).strip().replace("\n", "; ")) from error
+                raise WireLost.of(error) from error
             except ServerSaid:
                 raise
             except BaseException:

@@ -21,7 +21,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 import psycopg
-from attrs import frozen
+from attrs import field, frozen
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -65,7 +65,7 @@ class Address:
         where: The same for messages, without a password.
     """
 
-    conninfo: str
+    conninfo: str = field(repr=False)
     where: str
 
     @classmethod
@@ -92,7 +92,7 @@ class Address:
         try:
             return psycopg.connect(self._with_defaults(), autocommit=True)
         except psycopg.Error as error:
-            raise WireLost(str(error).strip().replace("\n", "; ")) from error
+            raise WireLost.of(error) from error
 
     def ping(self) -> pq.Ping:
         """Ask whether a server answers there, and whether it lets anybody in."""
@@ -202,7 +202,7 @@ class Wire:
             raise
         except psycopg.Error as error:
             self.drop()
-            raise WireLost(str(error).strip().replace("\n", "; ")) from error
+            raise WireLost.of(error) from error
         except BaseException:
             self.drop()  # An interrupt: what is still under way on it would be taken for the next answer.
             raise

@@ -79,6 +79,8 @@ def hasty(server: PostgresServer, schema: str) -> PostgresStore:
         ("42P01", StoreUnavailable),
         ("28P01", StoreUnavailable),
         ("57P03", StoreUnavailable),
+        ("26000", StoreUnavailable),
+        ("42P05", StoreUnavailable),
         ("23001", WriteRejected),
         ("XX001", StoreDamaged),
         ("42601", StoreError),
@@ -418,8 +420,18 @@ def test_a_server_that_is_not_there_is_unavailable(server: PostgresServer) -> No
     with pytest.raises(StoreUnavailable) as raised:
         PostgresStore("postgresql://somebody:secret@127.0.0.1:1/nothing")
     assert "secret" not in str(raised.value)
+    assert not {"\n", "\t"} & set(str(raised.value))
+    assert "secret" not in repr(Address.of("postgresql://somebody:secret@127.0.0.1:1/nothing"))
     with pytest.raises(StoreUnavailable, match="does not exist"):
         PostgresStore(server.address("nothing"))
+
+
+def test_a_connection_that_forgets_is_said_to_be_anothers_too(store: PostgresStore) -> None:
+    """As a pooler that nobody found out would make it: the caller is told what to say when the store is opened."""
+    store._writers[0].wire.run(b"DEALLOCATE ALL")
+    with pytest.raises(StoreUnavailable, match="prepared=False"):
+        store.transact(*appending("a", 2))
+    assert notes(store, "a") == [1]
 
 
 @pytest.mark.parametrize("address", ["nonsense secret", "host='secret"])
