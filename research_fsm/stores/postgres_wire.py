@@ -314,6 +314,8 @@ def settings(wait: float, word: str) -> bytes:
         "lock_timeout": limit,
         "idle_in_transaction_session_timeout": limit + 10_000,
         "enable_seqscan": "off",
+        "enable_hashjoin": "off",
+        "enable_mergejoin": "off",
         "jit": "off",
     }
     if word == "SET":
