@@ -15,6 +15,25 @@ from research_fsm import commands as c
 from research_fsm import outcomes as o
 from research_fsm.decide import AnswerRecorded, Send
 from research_fsm.events import AttemptResult, CallbackKind, StaleReason
+from research_fsm.laws import Law
+from research_fsm.laws.catalog import (
+    CHARGED_IF_EXECUTED,
+    COMPLETE_NEEDS_WORK,
+    CONFIRMED_BY_ITS_OWN,
+    FIRST_CLAIM_COUNTS,
+    LEASE_HOLDER_IS_HEARD,
+    LINE_BY_LINE,
+    NEVER_OVERDRAWN,
+    ONE_AT_WORK,
+    ONE_HOLD_PER_RUN,
+    ONE_OPEN_RUN,
+    ONLY_THE_CLAIMER_ENDS,
+    ORPHANS_END_NOTHING,
+    REFUSAL_IS_PROOF,
+    REPEATED_IS_THE_SAME,
+    STALE_CHANGES_NOTHING,
+    WAY_OUT,
+)
 from research_fsm.lifecycle import Phase
 from research_fsm.person import Hold, Outcome, Person, Run
 from research_fsm.policy import micros
@@ -23,20 +42,20 @@ from research_fsm.testing.steps import Step
 __all__ = ["LINES"]
 
 
-def _answered(step: Step, law: str, wanted: type[Any], *, when: str = "") -> Iterator[str]:
+def _answered(step: Step, law: Law, wanted: type[Any], *, when: str = "") -> Iterator[str]:
     if not isinstance(step.answer, wanted):
         phase = step.before.person.phase
         got = type(step.answer).__name__
         yield f"{law}: {type(step.command).__name__} while {phase}{when} was answered {got}, not {wanted.__name__}"
 
 
-def _phase(step: Step, law: str, phase: Phase) -> Iterator[str]:
+def _phase(step: Step, law: Law, phase: Phase) -> Iterator[str]:
     if step.after.person.phase is not phase:
         command = type(step.command).__name__
         yield f"{law}: {command} led from {step.before.person.phase} to {step.after.person.phase}, not {phase}"
 
 
-def _run_unchanged(step: Step, law: str, **but: Any) -> Iterator[str]:  # noqa: ANN401  # By field.
+def _run_unchanged(step: Step, law: Law, **but: Any) -> Iterator[str]:  # noqa: ANN401  # By field.
     run = step.before.person.run
     expected = run if run is None else evolve(run, **but)
     if step.after.person.run != expected or step.after.person.phase is not step.before.person.phase:
@@ -57,21 +76,21 @@ def _seen(person: Person, owner: str | None) -> bool:
 def _start(step: Step, command: c.StartRun) -> Iterator[str]:
     person, account = step.before.person, step.before.account
     if not _seen(person, command.owner):
-        yield from _answered(step, "start", o.PersonNotFound)
+        yield from _answered(step, LINE_BY_LINE, o.PersonNotFound)
     elif person.phase not in (Phase.IDLE, Phase.FAILED):
-        yield from _answered(step, "1", o.AlreadyRunning)
+        yield from _answered(step, ONE_OPEN_RUN, o.AlreadyRunning)
     elif account.available < step.policy.cost:
-        yield from _answered(step, "3", o.InsufficientCredits)
+        yield from _answered(step, NEVER_OVERDRAWN, o.InsufficientCredits)
     else:
         wanted = o.Queued if command.inside else o.Unresolved if command.joined else Send
-        yield from _answered(step, "start", wanted)
+        yield from _answered(step, LINE_BY_LINE, wanted)
         run = step.after.person.run
         if run is None or (run.run_id, run.run_no) != (command.run_id, person.run_no + 1):
-            yield f"X2: {run} follows run {person.run_no}"
+            yield f"{REFUSAL_IS_PROOF}: {run} follows run {person.run_no}"
         elif run.claimed_by is not None or run.dispatched_as is not None or run.delivery:
-            yield f"X7: the new run begins as {run}"
+            yield f"{FIRST_CLAIM_COUNTS}: the new run begins as {run}"
         elif set(run.open_attempts) != ({1} if wanted is Send else set()):
-            yield f"start: the attempts {run.open_attempts} are armed"
+            yield f"{LINE_BY_LINE}: the attempts {run.open_attempts} are armed"
 
 
 def _may_arm(step: Step, person: Person, run: Run | None) -> bool:
@@ -83,7 +102,7 @@ def _may_arm(step: Step, person: Person, run: Run | None) -> bool:
     return _over(run.lease_until, step.now) and in_window and run.last_attempt < step.policy.max_attempts
 
 
-def _armed(step: Step, law: str) -> Iterator[str]:
+def _armed(step: Step, law: Law) -> Iterator[str]:
     """Check an attempt that was armed: a new number, a lease, and the deadline as it was."""
     run = step.before.person.run
     if run is None:
@@ -108,11 +127,11 @@ def _arm(step: Step, command: c.ArmAttempt) -> Iterator[str]:
     person = step.before.person
     run = person.current(person.run_no, command.run_id)
     if isinstance(step.answer, Send) is not _may_arm(step, person, run):
-        yield f"X2: an attempt of {run} was answered {step.answer}"
+        yield f"{REFUSAL_IS_PROOF}: an attempt of {run} was answered {step.answer}"
     elif isinstance(step.answer, Send):
-        yield from _armed(step, "X2")
+        yield from _armed(step, REFUSAL_IS_PROOF)
     else:
-        yield from _run_unchanged(step, "X2")
+        yield from _run_unchanged(step, REFUSAL_IS_PROOF)
 
 
 def _record(step: Step, command: c.RecordAnswer) -> Iterator[str]:
@@ -121,44 +140,44 @@ def _record(step: Step, command: c.RecordAnswer) -> Iterator[str]:
     accepted = command.external_id if command.result is AttemptResult.ACCEPTED else None
     orphan = None
     if run is None:
-        yield from _run_unchanged(step, "X6")
+        yield from _run_unchanged(step, CONFIRMED_BY_ITS_OWN)
         orphan = accepted
     elif accepted is not None and person.phase is Phase.DISPATCHING:
-        yield from _phase(step, "X6", Phase.QUEUED)
+        yield from _phase(step, CONFIRMED_BY_ITS_OWN, Phase.QUEUED)
         after = step.after.person.run
         deadline = step.now + micros(step.policy.queue_deadline)
         if after is None or (after.dispatched_as, after.deadline) != (accepted, deadline):
-            yield f"X6: {accepted} was confirmed as {after}"
+            yield f"{CONFIRMED_BY_ITS_OWN}: {accepted} was confirmed as {after}"
     else:
         rest = tuple(number for number in run.open_attempts if number != command.attempt)
         last = person.phase is Phase.DISPATCHING and accepted is None and run.open_attempts and not rest
         if command.result is AttemptResult.AMBIGUOUS:
-            yield from _run_unchanged(step, "X2")
+            yield from _run_unchanged(step, REFUSAL_IS_PROOF)
         elif last:
-            yield from _phase(step, "X2", Phase.IDLE)
+            yield from _phase(step, REFUSAL_IS_PROOF, Phase.IDLE)
         else:
-            yield from _run_unchanged(step, "X2", open_attempts=rest)
+            yield from _run_unchanged(step, REFUSAL_IS_PROOF, open_attempts=rest)
         orphan = accepted if accepted not in (run.dispatched_as, run.claimed_by) else None
     if not isinstance(step.answer, AnswerRecorded) or step.answer.orphan != orphan:
-        yield f"X8: {step.answer} of an orphan that is {orphan}"
+        yield f"{ORPHANS_END_NOTHING}: {step.answer} of an orphan that is {orphan}"
 
 
 def _claim(step: Step, command: c.ClaimRun) -> Iterator[str]:
     run = step.before.person.current(command.run_no, command.run_id)
     if run is None:
-        yield from _answered(step, "5", o.StaleRun)
+        yield from _answered(step, STALE_CHANGES_NOTHING, o.StaleRun)
     elif run.claimed_by is None:
-        yield from _answered(step, "X7", o.Claimed)
-        yield from _phase(step, "X7", Phase.EXECUTING)
+        yield from _answered(step, FIRST_CLAIM_COUNTS, o.Claimed)
+        yield from _phase(step, FIRST_CLAIM_COUNTS, Phase.EXECUTING)
         after = step.after.person.run
         deadline = step.now + micros(step.policy.run_deadline)
         if after is None or (after.claimed_by, after.deadline) != (command.external_id, deadline):
-            yield f"X1: {command.external_id} claimed {after}"
+            yield f"{ONE_AT_WORK}: {command.external_id} claimed {after}"
     elif run.claimed_by == command.external_id:
-        yield from _answered(step, "X9", o.Claimed)
-        yield from _run_unchanged(step, "8")
+        yield from _answered(step, LEASE_HOLDER_IS_HEARD, o.Claimed)
+        yield from _run_unchanged(step, REPEATED_IS_THE_SAME)
     else:
-        yield from _answered(step, "X1", o.StaleRun, when=f" by {run.claimed_by}")
+        yield from _answered(step, ONE_AT_WORK, o.StaleRun, when=f" by {run.claimed_by}")
 
 
 def _report(step: Step, command: c.CompleteRun | c.FailRun) -> Iterator[str]:
@@ -169,14 +188,18 @@ def _report(step: Step, command: c.CompleteRun | c.FailRun) -> Iterator[str]:
     content = command.report if isinstance(command, c.CompleteRun) else command.detail
     digest = None if content is None else hashlib.sha256(step.salt + content).hexdigest()
     if _seen(person, None) and last == Outcome(command.run_no, kind, command.external_id, digest):
-        yield from _answered(step, "8", wanted)
+        yield from _answered(step, REPEATED_IS_THE_SAME, wanted)
         if step.after != step.before or step.events:
-            yield "8: a repeated callback changed something"
+            yield f"{REPEATED_IS_THE_SAME}: a repeated callback changed something"
     elif run is not None and run.claimed_by in (None, command.external_id):
-        yield from _answered(step, "X3", wanted)
-        yield from _phase(step, "X3", Phase.COMPLETE if kind is CallbackKind.COMPLETE else Phase.FAILED)
+        yield from _answered(step, ONLY_THE_CLAIMER_ENDS, wanted)
+        yield from _phase(
+            step, ONLY_THE_CLAIMER_ENDS, Phase.COMPLETE if kind is CallbackKind.COMPLETE else Phase.FAILED
+        )
     else:
-        yield from _answered(step, "X3", o.StaleRun, when="" if run is None else f" by {run.claimed_by}")
+        yield from _answered(
+            step, ONLY_THE_CLAIMER_ENDS, o.StaleRun, when="" if run is None else f" by {run.claimed_by}"
+        )
 
 
 def _take(step: Step, command: c.TakeEntry) -> Iterator[str]:
@@ -185,22 +208,22 @@ def _take(step: Step, command: c.TakeEntry) -> Iterator[str]:
     if command.run_id is not None and entry is not None and entry.run_id != command.run_id:
         entry = None
     if entry is None or not (entry.lease_until is None or entry.lease_until <= step.now):
-        yield from _answered(step, "X1", o.QueueEmpty)
-        yield from _run_unchanged(step, "X1")
+        yield from _answered(step, ONE_AT_WORK, o.QueueEmpty)
+        yield from _run_unchanged(step, ONE_AT_WORK)
     elif run is not None and run.delivery >= step.policy.max_deliveries:
-        yield from _answered(step, "6", o.GivenUp)
-        yield from _phase(step, "6", Phase.FAILED)
+        yield from _answered(step, WAY_OUT, o.GivenUp)
+        yield from _phase(step, WAY_OUT, Phase.FAILED)
     elif run is not None:
-        yield from _answered(step, "X7", o.Claimed)
-        yield from _phase(step, "X7", Phase.EXECUTING)
+        yield from _answered(step, FIRST_CLAIM_COUNTS, o.Claimed)
+        yield from _phase(step, FIRST_CLAIM_COUNTS, Phase.EXECUTING)
         after, kept = step.after.person.run, step.after.entry
         delivery = run.delivery + 1
         deadline = step.now + micros(step.policy.run_deadline)
         wanted = (f"{run.run_id}:{delivery}", delivery, deadline)
         if after is None or (after.claimed_by, after.delivery, after.deadline) != wanted:
-            yield f"X1: delivery {delivery} is {after}"
+            yield f"{ONE_AT_WORK}: delivery {delivery} is {after}"
         if kept is None or kept.lease_until != step.now + micros(step.policy.worker_lease):
-            yield f"X1: delivery {delivery} has the lease {kept}"
+            yield f"{ONE_AT_WORK}: delivery {delivery} has the lease {kept}"
 
 
 def _renew(step: Step, command: c.RenewLease) -> Iterator[str]:
@@ -209,19 +232,19 @@ def _renew(step: Step, command: c.RenewLease) -> Iterator[str]:
     holds = run is not None and run.claimed_by == command.external_id
     alive = entry is not None and entry.lease_until is not None and step.now < entry.lease_until
     if holds and alive and run is not None and not _over(run.deadline, step.now):
-        yield from _answered(step, "X9", o.Renewed)
+        yield from _answered(step, LEASE_HOLDER_IS_HEARD, o.Renewed)
         kept = step.after.entry
         if kept is None or kept.lease_until != step.now + micros(step.policy.worker_lease) or step.events:
-            yield f"X9: the renewed lease is {kept}"
+            yield f"{LEASE_HOLDER_IS_HEARD}: the renewed lease is {kept}"
     else:
-        yield from _answered(step, "6", o.StaleRun)
+        yield from _answered(step, WAY_OUT, o.StaleRun)
 
 
 def _recover(step: Step, command: c.RecoverRun) -> Iterator[str]:
     person, entry = step.before.person, step.before.entry
     run = person.current(command.run_no, command.run_id)
     if run is None:
-        yield from _run_unchanged(step, "2")
+        yield from _run_unchanged(step, ONE_HOLD_PER_RUN)
         return
     alive = [seen for seen in command.sightings if seen.state is c.SightingState.ALIVE]
     reported = [seen for seen in command.sightings if _has_report(seen)]
@@ -230,19 +253,19 @@ def _recover(step: Step, command: c.RecoverRun) -> Iterator[str]:
     known = known or run.dispatched_as
     final = next((seen for seen in command.sightings if seen.external_id == known), None)
     if final is not None and final.state is not c.SightingState.ALIVE:
-        yield from _phase(step, "X5", Phase.COMPLETE if _has_report(final) else Phase.FAILED)
+        yield from _phase(step, COMPLETE_NEEDS_WORK, Phase.COMPLETE if _has_report(final) else Phase.FAILED)
     elif adopts:
-        yield from _phase(step, "X6", Phase.QUEUED)
+        yield from _phase(step, CONFIRMED_BY_ITS_OWN, Phase.QUEUED)
     elif run.delivery > 0:
         lease_over = entry is None or _over(entry.lease_until or 0, step.now)
         gone = lease_over and run.delivery >= step.policy.max_deliveries
-        yield from _phase(step, "X1", Phase.FAILED if gone else person.phase)
+        yield from _phase(step, ONE_AT_WORK, Phase.FAILED if gone else person.phase)
     elif _over(run.deadline, step.now):
-        yield from _phase(step, "6", Phase.IDLE if person.phase is Phase.DISPATCHING else Phase.FAILED)
+        yield from _phase(step, WAY_OUT, Phase.IDLE if person.phase is Phase.DISPATCHING else Phase.FAILED)
     elif command.sends and _may_arm(step, person, run):
-        yield from _armed(step, "X2")
+        yield from _armed(step, REFUSAL_IS_PROOF)
     else:
-        yield from _run_unchanged(step, "X8" if command.sightings else "X2")
+        yield from _run_unchanged(step, ORPHANS_END_NOTHING if command.sightings else REFUSAL_IS_PROOF)
 
 
 def _has_report(seen: c.Sighting) -> bool:
@@ -253,30 +276,30 @@ def _mark_stale(step: Step, command: c.MarkStale) -> Iterator[str]:
     person, policy = step.before.person, step.policy
     aged = policy.stale_after is not None and step.now >= person.since + micros(policy.stale_after)
     if not _seen(person, command.owner):
-        yield from _answered(step, "mark stale", o.PersonNotFound)
+        yield from _answered(step, LINE_BY_LINE, o.PersonNotFound)
     elif person.phase is Phase.COMPLETE and (aged or command.reason is not StaleReason.AGE):
-        yield from _answered(step, "mark stale", o.MarkedStale)
-        yield from _phase(step, "mark stale", Phase.IDLE)
+        yield from _answered(step, LINE_BY_LINE, o.MarkedStale)
+        yield from _phase(step, LINE_BY_LINE, Phase.IDLE)
         if (step.after.person.run, step.after.person.reports) != (person.run, person.reports):
-            yield "mark stale: the run or the report changed"
+            yield f"{LINE_BY_LINE}: the run or the report changed"
     else:
-        yield from _answered(step, "mark stale", o.NotComplete)
+        yield from _answered(step, LINE_BY_LINE, o.NotComplete)
 
 
 def _erase(step: Step, command: c.ErasePerson) -> Iterator[str]:
     person = step.before.person
     if not _seen(person, command.owner):
-        yield from _answered(step, "erase", o.PersonNotFound)
+        yield from _answered(step, LINE_BY_LINE, o.PersonNotFound)
         return
-    yield from _answered(step, "erase", o.Erased)
-    yield from _phase(step, "erase", Phase.ERASED)
+    yield from _answered(step, LINE_BY_LINE, o.Erased)
+    yield from _phase(step, LINE_BY_LINE, Phase.ERASED)
     run, after = person.run, step.after.person.run
     if (
         run is not None
         and after is not None
         and after.hold is not (Hold.RELEASED if run.hold is Hold.OPEN else run.hold)
     ):
-        yield f"4: the erasure left a hold that was {run.hold} as {after.hold}"
+        yield f"{CHARGED_IF_EXECUTED}: the erasure left a hold that was {run.hold} as {after.hold}"
 
 
 LINES: Mapping[type[Any], Callable[[Step, Any], Iterator[str]]] = MappingProxyType(

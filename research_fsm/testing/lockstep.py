@@ -11,6 +11,7 @@ from attrs import evolve
 from research_fsm import audit, codec, transactions
 from research_fsm import commands as c
 from research_fsm.events import PersonEvent
+from research_fsm.laws.catalog import REPEATED_IS_THE_SAME
 from research_fsm.policy import Policy
 from research_fsm.storage import Query, Reader, Rule, Store
 from research_fsm.stores.memory import MemoryStore
@@ -67,7 +68,7 @@ class Lockstep:
         versions, last = _versions(self.store), self._followed[0]
         answer = self.both(*transaction_of(command, self._policy))
         if known:
-            _same("8: a request that was answered before", _versions(self.store), versions)
+            _same(f"{REPEATED_IS_THE_SAME}: a request that was answered before", _versions(self.store), versions)
         elif person_id is not None and before is not None:
             events = tuple(_events_of(self.store, person_id, last))
             after = _moment(self.store, person_id, owner)

@@ -10,6 +10,15 @@ from attrs import evolve
 
 from research_fsm import outcomes as o
 from research_fsm.events import CallbackRefused
+from research_fsm.laws.catalog import (
+    CHARGED_IF_EXECUTED,
+    NEVER_OVERDRAWN,
+    ONE_AT_WORK,
+    ONE_HOLD_PER_RUN,
+    STALE_CHANGES_NOTHING,
+    UNCLAIMED_IS_REFUNDED,
+    WAY_OUT,
+)
 from research_fsm.lifecycle import Phase, Status
 from research_fsm.person import Hold, Person, Run
 from research_fsm.testing.lines import LINES
@@ -43,16 +52,19 @@ def _money(step: Step) -> Iterator[str]:
     old, new = step.before.account, step.after.account
     fresh = after is not None and (before is None or before.run_no != after.run_no)
     if fresh and before is not None and before.hold is Hold.OPEN:
-        yield f"2: run {before.run_no} was left with an open hold"
+        yield f"{ONE_HOLD_PER_RUN}: run {before.run_no} was left with an open hold"
     held, spent = _share(None if fresh else before)
     now_held, now_spent = _share(after)
     granted = (new.granted - new.revoked) - (old.granted - old.revoked)
     if new.held - old.held != now_held - held:
-        yield f"2: the account's holds went from {old.held} to {new.held}, the run's from {held} to {now_held}"
+        yield (
+            f"{ONE_HOLD_PER_RUN}: the account's holds went from {old.held} to {new.held}, the run's from "
+            f"{held} to {now_held}"
+        )
     if new.available - old.available != granted - (now_held + now_spent) + (held + spent):
-        yield f"4: {old.available} credits became {new.available}; the run says otherwise"
+        yield f"{CHARGED_IF_EXECUTED}: {old.available} credits became {new.available}; the run says otherwise"
     if new.available < 0 or new.held < 0:
-        yield f"3: {new.available} credits are available, {new.held} held"
+        yield f"{NEVER_OVERDRAWN}: {new.available} credits are available, {new.held} held"
     if after is not None:
         yield from _hold_of(step.after.person, after)
 
@@ -68,12 +80,18 @@ def _hold_of(person: Person, run: Run) -> Iterator[str]:
         Phase.FAILED: (Hold.CHARGED,) if claimed else (Hold.RELEASED, Hold.REFUNDED),
         Phase.IDLE: (Hold.CHARGED,) if claimed else (Hold.RELEASED,),
     }
-    if person.phase in right and run.hold not in right[person.phase]:
-        yield f"4: a run that is {run.hold}, claimed by {run.claimed_by}, belongs to a person who is {person.phase}"
+    unpaid_back = person.phase is Phase.FAILED and not claimed and run.hold is Hold.CHARGED
+    if unpaid_back:
+        yield f"{UNCLAIMED_IS_REFUNDED}: a run failed that nobody claimed, and it is charged"
+    elif person.phase in right and run.hold not in right[person.phase]:
+        yield (
+            f"{CHARGED_IF_EXECUTED}: a run that is {run.hold}, claimed by {run.claimed_by}, belongs to a "
+            f"person who is {person.phase}"
+        )
     if person.phase is Phase.EXECUTING and not claimed:
-        yield "X1: a run is executed by nobody"
+        yield f"{ONE_AT_WORK}: a run is executed by nobody"
     if person.status is not Status.RUNNING and run.hold is Hold.OPEN:
-        yield "2: a run is over and its hold is open"
+        yield f"{ONE_HOLD_PER_RUN}: a run is over and its hold is open"
 
 
 def _way_out(step: Step) -> Iterator[str]:
@@ -81,18 +99,18 @@ def _way_out(step: Step) -> Iterator[str]:
     run = person.current(person.run_no)
     waits = run is not None and run.inside and (person.phase is Phase.QUEUED or run.delivery > 0)
     if waits is (step.after.entry is None):
-        yield f"6: {'no' if waits else 'an'} entry in the embedded queue while {person.phase}"
+        yield f"{WAY_OUT}: {'no' if waits else 'an'} entry in the embedded queue while {person.phase}"
     if run is None:
         return
     if run.last_attempt > policy.max_attempts or run.delivery > policy.max_deliveries:
-        yield f"6: attempt {run.last_attempt}, delivery {run.delivery}: there is no end of them"
+        yield f"{WAY_OUT}: attempt {run.last_attempt}, delivery {run.delivery}: there is no end of them"
     used_up = run.delivery >= policy.max_deliveries
     if (not waits or used_up) and due is None:
-        yield f"6: nobody looks at a person who is {person.phase}"
+        yield f"{WAY_OUT}: nobody looks at a person who is {person.phase}"
     if (not waits or run.delivery > 0) and run.deadline is None:
-        yield f"6: there is no deadline while {person.phase}"
+        yield f"{WAY_OUT}: there is no deadline while {person.phase}"
     if not waits and due is not None and run.deadline is not None and step.now < run.deadline < due:
-        yield f"6: the deadline is {run.deadline}, and nobody looks before {due}"
+        yield f"{WAY_OUT}: the deadline is {run.deadline}, and nobody looks before {due}"
 
 
 def _refused(step: Step) -> Iterator[str]:
@@ -101,8 +119,8 @@ def _refused(step: Step) -> Iterator[str]:
         return
     noted = evolve(step.after, person=evolve(step.after.person, refused=step.before.person.refused))
     if noted != step.before:
-        yield f"5: {type(step.answer).__name__} changed something"
+        yield f"{STALE_CHANGES_NOTHING}: {type(step.answer).__name__} changed something"
     if any(event in step.before.person.refused for event in step.events):
-        yield f"5: {type(step.answer).__name__} was recorded before, and is again"
+        yield f"{STALE_CHANGES_NOTHING}: {type(step.answer).__name__} was recorded before, and is again"
     if any(not isinstance(event, CallbackRefused) for event in step.events) or len(step.events) > 1:
-        yield f"5: {type(step.answer).__name__} was recorded as {step.events}"
+        yield f"{STALE_CHANGES_NOTHING}: {type(step.answer).__name__} was recorded as {step.events}"

@@ -33,6 +33,7 @@ from research_fsm.commands import (
     TakeEntry,
 )
 from research_fsm.events import AttemptResult, PersonKind
+from research_fsm.laws.catalog import CONFIRMED_BY_ITS_OWN, ONE_AT_WORK, REFUSAL_IS_PROOF, WAY_OUT
 from research_fsm.lifecycle import Phase
 from research_fsm.outcomes import Claimed
 from research_fsm.policy import Policy
@@ -207,7 +208,7 @@ class _World:
         if not isinstance(answer, Claimed):
             return
         at_work = self._working.setdefault(run.request.run_id, run.external_id)
-        assert at_work == run.external_id, f"X1: {at_work} and {run.external_id} are both at work"  # noqa: S101
+        assert at_work == run.external_id, f"{ONE_AT_WORK}: {at_work} and {run.external_id} are both at work"  # noqa: S101
         yield from self._reporting(named)
 
     def _reporting(self, named: dict[str, Any]) -> Flow[None]:
@@ -303,14 +304,19 @@ class _World:
         assert not wrong, "\n".join(wrong)  # noqa: S101  # The proof kit says what is wrong as tests do.
 
     def _compared_with_the_engine(self, run: CountedRun) -> Iterator[str]:
-        """X2: a refusal is proof that the engine has nothing. X6: what confirms a run is an engine run of it."""
+        """A refusal is proof that the engine has nothing, and what confirms a run is an engine run of it."""
         if run.ended_by in ("refused", "not_sent"):
             taken = any(one.request.run_id == run.run_id for one in self._engine.runs)
             late = any(one.run_id == run.run_id for one in self._late)
             if taken or late or run.run_id in self._under_way:
-                yield f"X2: run {run.run_id} was rolled back by a refusal, and the engine has it, or may yet"
+                yield (
+                    f"{REFUSAL_IS_PROOF}: run {run.run_id} was rolled back by a refusal, and the engine "
+                    "has it, or may yet"
+                )
         if run.dispatched_as is not None and self._engine.run(run.dispatched_as).request.run_id != run.run_id:
-            yield f"X6: run {run.run_id} was confirmed by {run.dispatched_as}, which is another run's"
+            yield (
+                f"{CONFIRMED_BY_ITS_OWN}: run {run.run_id} was confirmed by {run.dispatched_as}, which is another run's"
+            )
 
     def come_to_rest(self) -> None:
         """Let the engine be silent, and recovery and the embedded queue's workers look until nobody has to."""
@@ -324,7 +330,7 @@ class _World:
             if not left:
                 break
             self._clock.advance(timedelta(seconds=5))
-        assert not left, f"6: {left} never came to rest"  # noqa: S101  # As above.
+        assert not left, f"{WAY_OUT}: {left} never came to rest"  # noqa: S101  # As above.
         findings = [str(finding) for finding in audit.verify(self._store)]
         assert not findings, "\n".join(findings)  # noqa: S101  # As above.
 

@@ -11,6 +11,19 @@ from typing import Any
 from attrs import Factory, define
 from msgspec.json import Decoder
 
+from research_fsm.laws.catalog import (
+    CHARGED_IF_EXECUTED,
+    COMPLETE_NEEDS_WORK,
+    NEVER_OVERDRAWN,
+    ONE_AT_WORK,
+    ONE_HOLD_PER_RUN,
+    ONE_OPEN_RUN,
+    ONLY_THE_CLAIMER_ENDS,
+    REFUSAL_IS_PROOF,
+    STALE_CHANGES_NOTHING,
+    UNCLAIMED_IS_REFUNDED,
+    WAY_OUT,
+)
 from research_fsm.storage import Reader, RecordedEvent
 
 __all__ = ["CountedRun", "Life", "Recount"]
@@ -86,7 +99,7 @@ class Recount:
         for person_id in touched & self.people.keys():
             wrong.extend(f"{words} (person {person_id})" for words in _settled(self.people[person_id]))
         if self.granted != self.spent + sum(self.available.values()) + sum(self.held.values()):
-            wrong.append(f"4: {self.granted} credits were granted, {self.spent} are spent")
+            wrong.append(f"{CHARGED_IF_EXECUTED}: {self.granted} credits were granted, {self.spent} are spent")
         return wrong
 
     # --- people ---
@@ -94,12 +107,12 @@ class Recount:
     def _lived(self, person_id: str, event: RecordedEvent, data: Mapping[str, Any]) -> Iterator[str]:
         if event.type == "PersonAdded":
             if person_id in self.people:
-                yield "1: a person was added twice"
+                yield f"{ONE_OPEN_RUN}: a person was added twice"
             self.people[person_id] = Life(data["owner"])
             return
         life = self.people[person_id]
         if life.erased:
-            yield "5: something happened to an erased person"
+            yield f"{STALE_CHANGES_NOTHING}: something happened to an erased person"
         match event.type:
             case "RunStarted":
                 yield from self._started(life, data, event.at)
@@ -114,19 +127,19 @@ class Recount:
                 if run is not None and data["result"] != "ambiguous":
                     run.attempts.discard(data["attempt"])
             case _ if data["run_no"] != life.open_run:
-                yield f"1: run {data['run_no']} is not the open one, {life.open_run}"
+                yield f"{ONE_OPEN_RUN}: run {data['run_no']} is not the open one, {life.open_run}"
             case _:
                 yield from _ran(life, life.runs[data["run_no"]], event, data)
 
     def _started(self, life: Life, data: Mapping[str, Any], at: int) -> Iterator[str]:
         if life.open_run is not None:
-            yield f"1: run {data['run_no']} began while run {life.open_run} was open"
+            yield f"{ONE_OPEN_RUN}: run {data['run_no']} began while run {life.open_run} was open"
         if data["run_no"] != len(life.runs) + 1:
-            yield f"X2: run {data['run_no']} follows {len(life.runs)} runs"
+            yield f"{REFUSAL_IS_PROOF}: run {data['run_no']} follows {len(life.runs)} runs"
         if data["run_id"] in self._run_ids:
-            yield "1: a run_id was used again"
+            yield f"{ONE_OPEN_RUN}: a run_id was used again"
         if not data["inside"] and (data["deadline"] is None or data["deadline"] <= at):
-            yield "6: a dispatch without a deadline"
+            yield f"{WAY_OUT}: a dispatch without a deadline"
         self._run_ids.add(data["run_id"])
         life.runs[data["run_no"]] = CountedRun(data["run_id"], data["cost"])
 
@@ -138,7 +151,7 @@ class Recount:
         self.available[owner] = self.available.get(owner, 0) + available * amount
         self.held[owner] = self.held.get(owner, 0) + held * amount
         if self.available[owner] < 0 or self.held[owner] < 0:
-            yield f"3: {self.available[owner]} credits are available, {self.held[owner]} are held"
+            yield f"{NEVER_OVERDRAWN}: {self.available[owner]} credits are available, {self.held[owner]} are held"
         if event.type in ("CreditsGranted", "CreditsRevoked"):
             self.granted += available * amount
             return
@@ -146,14 +159,14 @@ class Recount:
         life = self.people.get(data["person_id"])
         run = None if life is None else life.runs.get(data["run_no"])
         if life is None or run is None or life.owner != owner:
-            yield "4: credits of a run that this account never started"
+            yield f"{CHARGED_IF_EXECUTED}: credits of a run that this account never started"
             return
         if run.cost != amount or run.run_id != data["run_id"]:
-            yield f"2: {amount} credits of a run that costs {run.cost}"
+            yield f"{ONE_HOLD_PER_RUN}: {amount} credits of a run that costs {run.cost}"
         before = run.credits[-1] if run.credits else ""
         run.credits.append(event.type)
         if before not in _AFTER[event.type]:
-            yield f"2: {event.type} after {before or 'nothing'}"
+            yield f"{ONE_HOLD_PER_RUN}: {event.type} after {before or 'nothing'}"
 
 
 _MOVES: Mapping[str, tuple[int, int]] = {
@@ -183,24 +196,24 @@ def _ran(life: Life, run: CountedRun, event: RecordedEvent, data: Mapping[str, A
     match event.type:
         case "AttemptArmed":
             if run.confirmed or run.claimed_by is not None:
-                yield "X2: an attempt after the engine had the run"
+                yield f"{REFUSAL_IS_PROOF}: an attempt after the engine had the run"
             if data["attempt"] != run.armed + 1:
-                yield f"X2: attempt {data['attempt']} follows attempt {run.armed}"
+                yield f"{REFUSAL_IS_PROOF}: attempt {data['attempt']} follows attempt {run.armed}"
             run.armed = max(run.armed, data["attempt"])
             run.attempts.add(data["attempt"])
         case "RunDispatched":
             if run.confirmed or run.claimed_by is not None:
-                yield "2: confirmed twice"
+                yield f"{ONE_HOLD_PER_RUN}: confirmed twice"
             if data["external_id"] is not None and (data["deadline"] or 0) <= event.at:
-                yield "6: queued at the engine without a deadline"
+                yield f"{WAY_OUT}: queued at the engine without a deadline"
             run.confirmed, run.dispatched_as = True, data["external_id"]
         case "RunClaimed":
             yield from _claimed(run, event, data)
         case "RunRolledBack":
             if run.claimed_by is not None or run.confirmed:
-                yield "4: a run that the engine had was rolled back"
+                yield f"{CHARGED_IF_EXECUTED}: a run that the engine had was rolled back"
             if run.attempts and data["reason"] != "dispatch_deadline":
-                yield f"X2: rolled back while attempts {run.attempts} are open"
+                yield f"{REFUSAL_IS_PROOF}: rolled back while attempts {run.attempts} are open"
             _end(run, event.type)
             run.ended_by = data["reason"]
         case _:
@@ -209,21 +222,21 @@ def _ran(life: Life, run: CountedRun, event: RecordedEvent, data: Mapping[str, A
 
 def _ended(life: Life, run: CountedRun, event: RecordedEvent, data: Mapping[str, Any]) -> Iterator[str]:
     if data["external_id"] is not None and run.claimed_by not in (None, data["external_id"]):
-        yield f"X3: ended by {data['external_id']}, claimed by {run.claimed_by}"
+        yield f"{ONLY_THE_CLAIMER_ENDS}: ended by {data['external_id']}, claimed by {run.claimed_by}"
     if event.type == "RunCompleted":
         life.reports += 1
         run.claimed_by = run.claimed_by or data["external_id"]
         if data["report_version"] != life.reports:
-            yield f"X5: report {data['report_version']} is the {life.reports}. one"
+            yield f"{COMPLETE_NEEDS_WORK}: report {data['report_version']} is the {life.reports}. one"
     _end(run, event.type)
 
 
 def _claimed(run: CountedRun, event: RecordedEvent, data: Mapping[str, Any]) -> Iterator[str]:
     next_delivery = run.delivery > 0 and data["delivery"] == run.delivery + 1
     if run.claimed_by is not None and not next_delivery:
-        yield f"X1: claimed by {data['external_id']} and by {run.claimed_by}"
+        yield f"{ONE_AT_WORK}: claimed by {data['external_id']} and by {run.claimed_by}"
     if data["deadline"] <= event.at:
-        yield "6: executed without a deadline"
+        yield f"{WAY_OUT}: executed without a deadline"
     run.claimed_by, run.delivery = data["external_id"], data["delivery"]
 
 
@@ -244,4 +257,5 @@ def _settled(life: Life) -> Iterator[str]:
     if run.ended == "RunRolledBack":
         expected = "CreditsReleased"
     if last != expected:
-        yield f"4: run {number} is {run.ended or _OPEN}, its credits ended with {last}, not {expected}"
+        law = UNCLAIMED_IS_REFUNDED if expected == "CreditsRefunded" else CHARGED_IF_EXECUTED
+        yield f"{law}: run {number} is {run.ended or _OPEN}, its credits ended with {last}, not {expected}"

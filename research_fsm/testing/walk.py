@@ -19,6 +19,7 @@ from attrs import frozen
 from research_fsm import commands as c
 from research_fsm import laws
 from research_fsm import person as people
+from research_fsm.laws.catalog import HEADS_ARE_FOLDS, WAY_OUT
 from research_fsm.policy import Policy
 from research_fsm.testing.oracle import broken
 from research_fsm.testing.steps import Broken, Command, Step
@@ -126,7 +127,7 @@ def _laws(step: Step) -> Iterator[str]:
                 yield f"{law.__name__}: {words}"
         before = after
     if before != step.after.person:
-        yield f"7: the events fold to {before}, the head says {step.after.person}"
+        yield f"{HEADS_ARE_FOLDS}: the events fold to {before}, the head says {step.after.person}"
 
 
 # --- invariant 6 -------------------------------------------------------------------------------------------------
@@ -139,7 +140,7 @@ def _check_all_come_to_rest(states: set[State], policy: Policy, *, outcomes: boo
         way: list[State] = []
         while state not in at_rest and not _rests(state, policy):
             if len(way) > _LONGEST_WAY:
-                raise AssertionError(f"6: recovery never leads out of {way[0]}")
+                raise AssertionError(f"{WAY_OUT}: recovery never leads out of {way[0]}")
             way.append(state)
             looked = taken(a_moment_later(state), _look(state), policy)
             state = canonical(state_of(looked, None), policy, outcomes=outcomes)  # noqa: PLW2901  # The way goes on.

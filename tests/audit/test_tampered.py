@@ -221,7 +221,7 @@ TAMPERED: dict[str, tuple[Edit, str, str]] = {
     ),
     "a report's digest": (lambda f: f.change("ada", "RunCompleted", report_digest="0" * 64), "documents_match", "ada"),
     "a report's number": (lambda f: f.change("ada", "RunCompleted", report_version=2), "reports_count_up", "ada"),
-    "who reported": (lambda f: f.change("ada", "RunCompleted", external_id="x"), "stale_changes_nothing", "ada"),
+    "who reported": (lambda f: f.change("ada", "RunCompleted", external_id="x"), "only_the_claimer_ends", "ada"),
     "a report less": (lambda f: f.drop("ada", "RunCompleted"), "heads_are_folds", "ada"),
     "a start less": (lambda f: f.drop("ada", "RunStarted"), "legal", "ada"),
     "a start while running": (lambda f: f.append("bob", "RunStarted", **RUN), "one_open_run", "bob"),

@@ -41,7 +41,8 @@ from research_fsm.events import (
     RunRolledBack,
     RunStarted,
 )
-from research_fsm.laws import STATEMENTS, Finding, stale_changes_nothing
+from research_fsm.laws import STATEMENTS, Finding
+from research_fsm.laws.steps import stale_changes_nothing
 from research_fsm.person import fold as fold_person
 from research_fsm.person import nobody
 from research_fsm.storage import Query, QueueEntry, Reader, RecordedEvent, StreamWrite, UniqueKey, View, Write
@@ -191,17 +192,17 @@ FORGERIES: dict[str, tuple[str, list[PersonEvent], list[AccountEvent]]] = {
     ),
     "an old run's outcome": ("one_open_run", [STARTED, RunClaimed(7, "x", 0, 10)], [HELD]),
     "completed by another than claimed": (
-        "stale_changes_nothing",
+        "only_the_claimer_ends",
         [STARTED, DISPATCHED, CLAIMED, RunCompleted(1, "y", 1, codec.digest(SALT, PROFILE))],
         [HELD, CHARGED],
     ),
     "failed by another than claimed": (
-        "stale_changes_nothing",
+        "only_the_claimer_ends",
         [STARTED, DISPATCHED, CLAIMED, RunFailed(1, "y", FailReason.WORKER_REPORTED, None, HoldEnd.KEPT)],
         [HELD, CHARGED],
     ),
     "taken over from an engine run": (
-        "stale_changes_nothing",
+        "one_at_work",
         [STARTED, DISPATCHED, CLAIMED, RunClaimed(1, f"{RUN}:2", 2, 10)],
         [HELD, CHARGED],
     ),
@@ -211,7 +212,7 @@ FORGERIES: dict[str, tuple[str, list[PersonEvent], list[AccountEvent]]] = {
         [HELD, CHARGED],
     ),
     "never claimed and kept": (
-        "charged_if_executed",
+        "unclaimed_is_refunded",
         [STARTED, DISPATCHED, RunFailed(1, None, FailReason.RUN_DEADLINE, None, HoldEnd.KEPT)],
         [HELD, CHARGED],
     ),
@@ -661,9 +662,9 @@ def test_two_rows_swapped_are_found(log: Path, by_hand: Callable[..., None]) -> 
 
 
 def test_every_law_has_something_that_breaks_it() -> None:
-    """No law stands in the list that no forgery or edit here would be found by."""
+    """No law stands in the list that no forgery or edit here would be found by, but for the one about wrong folds."""
     tried = {law for law, _, _ in FORGERIES.values()} | {law for _, places in EDITS.values() for law, _ in places}
-    assert tried == set(STATEMENTS)
+    assert tried | {stale_changes_nothing.__name__} == set(STATEMENTS)
 
 
 class _WrittenMeanwhile:

@@ -11,7 +11,7 @@ WRONG_CALLBACKS = (
     # --- callbacks ---
     Mistake(
         "callbacks not fenced by run_no",
-        "5|X3",
+        "stale_changes_nothing|only_the_claimer_ends",
         callbacks,
         "complete",
         "person.current(command.run_no, command.run_id)",
@@ -19,7 +19,7 @@ WRONG_CALLBACKS = (
     ),
     Mistake(
         "claim not fenced by run_no",
-        "5",
+        "stale_changes_nothing",
         callbacks,
         "claim",
         "person.current(command.run_no, command.run_id)",
@@ -27,7 +27,7 @@ WRONG_CALLBACKS = (
     ),
     Mistake(
         "claim accepted when failed, idle or erased",
-        "5",
+        "stale_changes_nothing",
         callbacks,
         "claim",
         "person.current(command.run_no, command.run_id)",
@@ -35,7 +35,7 @@ WRONG_CALLBACKS = (
     ),
     Mistake(
         "a second engine run's claim accepted",
-        "X1",
+        "one_at_work",
         callbacks,
         "claim",
         "run is None or run.claimed_by not in (None, command.external_id)",
@@ -43,7 +43,7 @@ WRONG_CALLBACKS = (
     ),
     Mistake(
         "a second engine run's claim accepted, seen from the engine",
-        "X1",
+        "one_at_work",
         callbacks,
         "claim",
         "run is None or run.claimed_by not in (None, command.external_id)",
@@ -51,11 +51,16 @@ WRONG_CALLBACKS = (
         "race",
     ),
     Mistake(
-        "claim that does not charge", "4", person, "_charged", "Hold.CHARGED if hold is Hold.OPEN else hold", "hold"
+        "claim that does not charge",
+        "charged_if_executed",
+        person,
+        "_charged",
+        "Hold.CHARGED if hold is Hold.OPEN else hold",
+        "hold",
     ),
     Mistake(
         "claim refused while dispatching",
-        "X7",
+        "first_claim_counts",
         callbacks,
         "claim",
         "if run is None or ",
@@ -63,7 +68,7 @@ WRONG_CALLBACKS = (
     ),
     Mistake(
         "claim forced to match dispatched_as",
-        "X7",
+        "first_claim_counts",
         callbacks,
         "claim",
         "if run is None or ",
@@ -71,7 +76,7 @@ WRONG_CALLBACKS = (
     ),
     Mistake(
         "no external-id fence on complete",
-        "X3",
+        "only_the_claimer_ends",
         callbacks,
         "complete",
         "run is None or run.claimed_by not in (None, command.external_id)",
@@ -79,7 +84,7 @@ WRONG_CALLBACKS = (
     ),
     Mistake(
         "no external-id fence on fail",
-        "X3",
+        "only_the_claimer_ends",
         callbacks,
         "fail",
         "run is None or run.claimed_by not in (None, command.external_id)",
@@ -87,7 +92,7 @@ WRONG_CALLBACKS = (
     ),
     Mistake(
         "complete accepted in any status",
-        "X3|5|1",
+        "only_the_claimer_ends|stale_changes_nothing|one_open_run",
         callbacks,
         "complete",
         "run = person.current(command.run_no, command.run_id)",
@@ -103,16 +108,23 @@ WRONG_CALLBACKS = (
     ),
     Mistake(
         "refund without the never-executed condition",
-        "4",
+        "charged_if_executed",
         callbacks,
         "fail",
         "_never_executed(run) if run.claimed_by is None else HoldEnd.KEPT",
         "_never_executed(run)",
     ),
-    Mistake("a repeated callback is stale", "8", callbacks, "_is_last_outcome", "return ", "return False and "),
+    Mistake(
+        "a repeated callback is stale",
+        "repeated_is_the_same",
+        callbacks,
+        "_is_last_outcome",
+        "return ",
+        "return False and ",
+    ),
     Mistake(
         "a repeated callback of another content is the same",
-        "X3|8",
+        "only_the_claimer_ends|repeated_is_the_same",
         callbacks,
         "_is_last_outcome",
         "person.outcome == Outcome(command.run_no, kind, command.external_id, digest)",
@@ -120,7 +132,7 @@ WRONG_CALLBACKS = (
     ),
     Mistake(
         "stale callback changes something",
-        "5",
+        "stale_changes_nothing",
         person,
         "_changes",
         'return {"refused": (*person.refused, event)}',
@@ -128,7 +140,7 @@ WRONG_CALLBACKS = (
     ),
     Mistake(
         "stale callback recorded again and again",
-        "5",
+        "stale_changes_nothing",
         callbacks,
         "_stale",
         "note not in person.refused and ",
@@ -136,10 +148,10 @@ WRONG_CALLBACKS = (
         "machine",
     ),
     # --- the embedded queue ---
-    Mistake("deliveries unbounded", "6", callbacks, "take", "run.delivery >= policy.max_deliveries", "False"),
+    Mistake("deliveries unbounded", "way_out", callbacks, "take", "run.delivery >= policy.max_deliveries", "False"),
     Mistake(
         "old delivery not fenced",
-        "X3|X9|X1",
+        "only_the_claimer_ends|lease_holder_is_heard|one_at_work",
         callbacks,
         "take",
         "external_id = _delivery_id(run, delivery)",
@@ -147,7 +159,7 @@ WRONG_CALLBACKS = (
     ),
     Mistake(
         "take-over before the lease is over",
-        "X1",
+        "one_at_work",
         memory,
         "MemoryStore._load",
         "row.lease_until is None or row.lease_until <= now",
@@ -156,18 +168,18 @@ WRONG_CALLBACKS = (
     ),
     Mistake(
         "the old delivery's claim accepted again",
-        "X1|X9",
+        "one_at_work|lease_holder_is_heard",
         callbacks,
         "claim",
         "run.claimed_by not in (None, command.external_id)",
         "(run.claimed_by not in (None, command.external_id) and not run.delivery)",
     ),
-    Mistake("a lease renewed for ever", "6", callbacks, "renew", " or passed(run.deadline, now)", ""),
-    Mistake("a lease renewed when it is over", "6", callbacks, "renew", "or not alive ", ""),
-    Mistake("an entry that is not queued", "6", rows, "_queue_changes", "not waits(before)", "False"),
+    Mistake("a lease renewed for ever", "way_out", callbacks, "renew", " or passed(run.deadline, now)", ""),
+    Mistake("a lease renewed when it is over", "way_out", callbacks, "renew", "or not alive ", ""),
+    Mistake("an entry that is not queued", "way_out", rows, "_queue_changes", "not waits(before)", "False"),
     Mistake(
         "a run that is over stays in the queue",
-        "6",
+        "way_out",
         rows,
         "_queue_changes",
         "((before.run.run_id,) if before.run is not None and waits(before) else ())",
@@ -176,7 +188,7 @@ WRONG_CALLBACKS = (
     # --- ends ---
     Mistake(
         "erase without release",
-        "4|2",
+        "charged_if_executed|one_hold_per_run",
         people,
         "erase",
         "HoldEnd.RELEASED if run.hold is Hold.OPEN else HoldEnd.KEPT",
@@ -184,18 +196,23 @@ WRONG_CALLBACKS = (
     ),
     Mistake(
         "erase that always releases",
-        "4",
+        "charged_if_executed",
         people,
         "erase",
         "HoldEnd.RELEASED if run.hold is Hold.OPEN else HoldEnd.KEPT",
         "HoldEnd.RELEASED",
     ),
     Mistake(
-        "roll back without release", "2|4", person, "_run_after", "deadline=None, hold=Hold.RELEASED", "deadline=None"
+        "roll back without release",
+        "one_hold_per_run|charged_if_executed",
+        person,
+        "_run_after",
+        "deadline=None, hold=Hold.RELEASED",
+        "deadline=None",
     ),
     Mistake(
         "roll back to failed",
-        "X2|legal|4",
+        "refusal_is_proof|legal|charged_if_executed",
         starts,
         "record_answer",
         "return Decision(answer=AnswerRecorded(rolled_back), events=(*answered, RunRolledBack(run.run_no, reason)))",
@@ -205,16 +222,23 @@ WRONG_CALLBACKS = (
     ),
     Mistake(
         "credits forgotten",
-        "2|4",
+        "one_hold_per_run|charged_if_executed",
         rows,
         "_account_writes",
         "if not happened:",
         "if not happened or type(happened[0][0]).__name__ == 'CreditsReleased':",
     ),
-    Mistake("sums that do not add up", "2|4", account, "evolve", "held=account.held - amount, charged", "charged"),
+    Mistake(
+        "sums that do not add up",
+        "one_hold_per_run|charged_if_executed",
+        account,
+        "evolve",
+        "held=account.held - amount, charged",
+        "charged",
+    ),
     Mistake(
         "a state that its events do not make",
-        "7",
+        "heads_are_folds",
         rows,
         "written",
         "codec.encode(after), str",
@@ -231,7 +255,7 @@ WRONG_CALLBACKS = (
     ),
     Mistake(
         "a grant taken back below zero",
-        "3|never_overdrawn",
+        "never_overdrawn|never_overdrawn",
         grants,
         "revoke",
         "account.available < granted",

@@ -11,26 +11,33 @@ WRONG_DISPATCHES = (
     # --- starts ---
     Mistake(
         "no compare-and-swap",
-        "1",
+        "one_open_run",
         starts,
         "start",
         "not lifecycle.allows(person.phase, Trigger.START)",
         "person.phase is Phase.DISPATCHING",
     ),
-    Mistake("balance not checked", "3", starts, "start", "account.available < policy.cost", "False"),
+    Mistake("balance not checked", "never_overdrawn", starts, "start", "account.available < policy.cost", "False"),
     Mistake(
-        "credits before status", "1", starts, "start", "not lifecycle.allows(person.phase, Trigger.START)", "False"
+        "credits before status",
+        "one_open_run",
+        starts,
+        "start",
+        "not lifecycle.allows(person.phase, Trigger.START)",
+        "False",
     ),
-    Mistake("run_no reused", "X2", starts, "start", "person.run_no + 1", "max(1, person.run_no)"),
+    Mistake("run_no reused", "refusal_is_proof", starts, "start", "person.run_no + 1", "max(1, person.run_no)"),
     Mistake(
         "claimed_by not cleared",
-        "X7",
+        "first_claim_counts",
         person,
         "_changes",
         "started_at=at, deadline=deadline)",
         "started_at=at, deadline=deadline, claimed_by=person.run and person.run.claimed_by)",
     ),
-    Mistake("another owner's person", "start", starts, "start", "person.visible_to(command.owner)", "person.exists"),
+    Mistake(
+        "another owner's person", "line_by_line", starts, "start", "person.visible_to(command.owner)", "person.exists"
+    ),
     Mistake(
         "request key ignored",
         "memory: there is a receipt",
@@ -42,7 +49,7 @@ WRONG_DISPATCHES = (
     ),
     Mistake(
         "a key's second request answered like its first",
-        "8|KeyReused",
+        "repeated_is_the_same|KeyReused",
         receipts,
         "replayed_answer",
         "if receipt.fingerprint == key.fingerprint",
@@ -51,7 +58,7 @@ WRONG_DISPATCHES = (
     ),
     Mistake(
         "a key that outlives an erasure",
-        "8|PersonNotFound|Queued",
+        "repeated_is_the_same|PersonNotFound|Queued",
         receipts,
         "replayed_answer",
         "person.phase is Phase.ERASED",
@@ -61,7 +68,7 @@ WRONG_DISPATCHES = (
     # --- attempts and their answers ---
     Mistake(
         "timeout treated as refusal",
-        "X2",
+        "refusal_is_proof",
         starts,
         "record_answer",
         "command.result is AttemptResult.AMBIGUOUS or ",
@@ -69,7 +76,7 @@ WRONG_DISPATCHES = (
     ),
     Mistake(
         "timeout treated as refusal, seen from the engine",
-        "X2",
+        "refusal_is_proof",
         starts,
         "record_answer",
         "command.result is AttemptResult.AMBIGUOUS or ",
@@ -78,7 +85,7 @@ WRONG_DISPATCHES = (
     ),
     Mistake(
         "refusal after an open ambiguous attempt rolls back",
-        "X2",
+        "refusal_is_proof",
         starts,
         "record_answer",
         "len(run.open_attempts) > 1",
@@ -86,7 +93,7 @@ WRONG_DISPATCHES = (
     ),
     Mistake(
         "refusal after an open ambiguous attempt rolls back, seen from the engine",
-        "X2",
+        "refusal_is_proof",
         starts,
         "record_answer",
         "len(run.open_attempts) > 1",
@@ -95,7 +102,7 @@ WRONG_DISPATCHES = (
     ),
     Mistake(
         "refusal that ignores the phase",
-        "X2|4",
+        "refusal_is_proof|charged_if_executed",
         starts,
         "record_answer",
         "if person.phase is not Phase.DISPATCHING:",
@@ -103,26 +110,40 @@ WRONG_DISPATCHES = (
     ),
     Mistake(
         "an attempt counter closed twice",
-        "X2",
+        "refusal_is_proof",
         starts,
         "record_answer",
         " or command.attempt not in run.open_attempts",
         "",
     ),
-    Mistake("attempt number reused", "X2", starts, "arming", "run.last_attempt + 1", "max(1, run.last_attempt)"),
+    Mistake(
+        "attempt number reused",
+        "refusal_is_proof",
+        starts,
+        "arming",
+        "run.last_attempt + 1",
+        "max(1, run.last_attempt)",
+    ),
     Mistake(
         "resend before the lease is over",
-        "X2",
+        "refusal_is_proof",
         starts,
         "may_arm",
         " and passed(run.lease_until, now)",
         "",
     ),
-    Mistake("resend behind the window", "X2", starts, "may_arm", "and in_window ", ""),
-    Mistake("attempts unbounded", "X2|6", starts, "may_arm", "run.last_attempt < policy.max_attempts", "True"),
+    Mistake("resend behind the window", "refusal_is_proof", starts, "may_arm", "and in_window ", ""),
+    Mistake(
+        "attempts unbounded",
+        "refusal_is_proof|way_out",
+        starts,
+        "may_arm",
+        "run.last_attempt < policy.max_attempts",
+        "True",
+    ),
     Mistake(
         "an answer not fenced by run_no",
-        "X6|X2",
+        "confirmed_by_its_own|refusal_is_proof",
         starts,
         "record_answer",
         "person.current(command.run_no, command.run_id)",
@@ -130,16 +151,18 @@ WRONG_DISPATCHES = (
     ),
     Mistake(
         "confirm lowers the phase",
-        "X6|legal|X1",
+        "confirmed_by_its_own|legal|one_at_work",
         starts,
         "_record_accepted",
         "person.phase is Phase.DISPATCHING",
         "True",
     ),
-    Mistake("a deadline missing while queued", "6", starts, "confirmed", "now + micros(policy.queue_deadline)", "None"),
+    Mistake(
+        "a deadline missing while queued", "way_out", starts, "confirmed", "now + micros(policy.queue_deadline)", "None"
+    ),
     Mistake(
         "not found at the engine rolls back",
-        "X2|1|4|6",
+        "refusal_is_proof|one_open_run|charged_if_executed|way_out",
         recovery,
         "recover",
         "decision = _by_evidence(command.sightings, person, run, now, policy, salt)",
@@ -152,7 +175,7 @@ WRONG_DISPATCHES = (
     # --- recovery ---
     Mistake(
         "a dispatch without a deadline",
-        "6",
+        "way_out",
         starts,
         "start",
         "None if command.inside else now + micros(policy.dispatch_deadline)",
@@ -160,7 +183,7 @@ WRONG_DISPATCHES = (
     ),
     Mistake(
         "no deadline of the dispatch",
-        "6",
+        "way_out",
         recovery,
         "_by_deadline",
         "delivered or not passed(run.deadline, now)",
@@ -168,7 +191,7 @@ WRONG_DISPATCHES = (
     ),
     Mistake(
         "deadline that rolls back a queued run",
-        "6|2|4",
+        "way_out|one_hold_per_run|charged_if_executed",
         recovery,
         "_by_deadline",
         "RunFailed(run.run_no, None, FailReason.QUEUE_DEADLINE, None, HoldEnd.REFUNDED)",
@@ -184,7 +207,7 @@ WRONG_DISPATCHES = (
     ),
     Mistake(
         "COMPLETED without output taken as done",
-        "X5",
+        "complete_needs_work",
         recovery,
         "_by_evidence",
         " and final.report is not None:",
@@ -192,7 +215,7 @@ WRONG_DISPATCHES = (
     ),
     Mistake(
         "the final status of any run fails the run",
-        "X8",
+        "orphans_end_nothing",
         recovery,
         "_by_evidence",
         "if seen.external_id == known",
@@ -200,7 +223,7 @@ WRONG_DISPATCHES = (
     ),
     Mistake(
         "recovery never looks",
-        "6",
+        "way_out",
         recovery,
         "next_look",
         "return min(run.deadline",
@@ -209,7 +232,7 @@ WRONG_DISPATCHES = (
     ),
     Mistake(
         "deadlines that a resend moves",
-        "X2|6",
+        "refusal_is_proof|way_out",
         person,
         "_run_after",
         "lease_until=lease_until,",
@@ -229,7 +252,7 @@ WRONG_DISPATCHES = (
     ),
     Mistake(
         "recovery decides outside its transaction, and writes over what happened meanwhile",
-        "1|2|4",
+        "one_open_run|one_hold_per_run|charged_if_executed",
         flows,
         "recover",
         "answer = yield from requests.transact(*transactions.recover(looked, policy))",
@@ -245,7 +268,7 @@ WRONG_DISPATCHES = (
     ),
     Mistake(
         "a retry inside an attempt",
-        "X2",
+        "refusal_is_proof",
         flows,
         "_sent",
         "outcome = yield from requests.dispatch(request)",
@@ -254,5 +277,13 @@ WRONG_DISPATCHES = (
         "        outcome = yield from requests.dispatch(request)",
         "race",
     ),
-    Mistake("one dispatch key per person", "X6", starts, "dispatch_request", "{run_id}", "{person.person_id}", "race"),
+    Mistake(
+        "one dispatch key per person",
+        "confirmed_by_its_own",
+        starts,
+        "dispatch_request",
+        "{run_id}",
+        "{person.person_id}",
+        "race",
+    ),
 )

@@ -9,7 +9,7 @@ WRONG_STORES = (
     # --- stores ---
     Mistake(
         "a store without compare-and-swap",
-        "1",
+        "one_open_run",
         memory,
         "_check",
         "version != stream.expected",
@@ -18,7 +18,7 @@ WRONG_STORES = (
     ),
     Mistake(
         "a store that takes a key twice",
-        "1",
+        "one_open_run",
         memory,
         "_check",
         "key.key in tables.keys",
@@ -27,7 +27,7 @@ WRONG_STORES = (
     ),
     Mistake(
         "a store whose chain is not chained",
-        "7",
+        "heads_are_folds",
         memory,
         "_append",
         "previous = next_hash(previous,",
@@ -36,7 +36,7 @@ WRONG_STORES = (
     ),
     Mistake(
         "a store that forgets too little",
-        "8",
+        "repeated_is_the_same",
         memory,
         "_forget",
         "key.personal and key.stream == stream",
@@ -45,7 +45,7 @@ WRONG_STORES = (
     ),
     Mistake(
         "a queue that is not fair",
-        "1",
+        "one_open_run",
         memory,
         "_apply",
         "tables.queue.update({entry.run_id: entry for entry in write.enqueued})",
@@ -54,7 +54,7 @@ WRONG_STORES = (
     ),
     Mistake(
         "a snapshot that moves",
-        "7",
+        "heads_are_folds",
         memory,
         "MemoryStore.snapshot",
         "tables.copy()",

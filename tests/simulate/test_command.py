@@ -64,13 +64,18 @@ def test_a_law_that_does_not_hold_ends_with_1_and_its_story(monkeypatch: pytest.
     make("balance not checked", monkeypatch)
     result = call("--seeds", "50")
     assert result.exit_code == 1
-    for words in ("a law does not hold: seed ", "WRONG     3: -1 credits", "As a test:", "def test_law_3_seed_"):
+    for words in (
+        "a law does not hold: seed ",
+        "WRONG     never_overdrawn: -1 credits",
+        "As a test:",
+        "def test_law_never_overdrawn_seed_",
+    ):
         assert words in result.stdout
     result = call("--seeds", "50", "--json")
     assert result.exit_code == 1
     failure = json.loads(result.stdout)["failure"]
-    assert failure["law"] == "3"
-    assert replay("\n".join(failure["schedule"])).law == "3"
+    assert failure["law"] == "never_overdrawn"
+    assert replay("\n".join(failure["schedule"])).law == "never_overdrawn"
 
 
 def test_whoever_stops_it_is_told_how_far_it_was(monkeypatch: pytest.MonkeyPatch) -> None:

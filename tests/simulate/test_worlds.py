@@ -126,7 +126,7 @@ def test_whoever_goes_on_for_ever_is_named(monkeypatch: pytest.MonkeyPatch) -> N
         erase c2 s1 p1
         rest
         """
-    assert replay(schedule).wrong == ("6: c2 goes on for ever",)
+    assert replay(schedule).wrong == ("way_out: c2 goes on for ever",)
 
 
 def test_an_engine_that_never_begins_a_run_keeps_nobody() -> None:

@@ -12,6 +12,7 @@ from typing import TypeVar
 from attrs import frozen
 
 from research_fsm import Runs, audit
+from research_fsm.laws.catalog import WAY_OUT
 from research_fsm.lifecycle import RUNNING
 from research_fsm.outcomes import Claimed, GivenUp
 from research_fsm.storage import Query, Rule, Store, View, Write
@@ -129,12 +130,12 @@ def left_over(store: Store, clock: ManualClock, seed: int) -> Iterator[str]:
     outside = Runs(store, ScriptedDispatcher(then=Reply.LOST), policy=policy)
     inside = Runs(store, policy=policy)
     for _ in range(_MOST_PASSES):
-        yield from (f"6: nobody could look at {who}: {error}" for who, error in outside.recover().errors)
+        yield from (f"{WAY_OUT}: nobody could look at {who}: {error}" for who, error in outside.recover().errors)
         while isinstance(taken := inside.take(), Claimed | GivenUp):
             if isinstance(taken, Claimed):
                 inside.complete(taken.run_id, taken.run_no, taken.external_id, None)
         if not any(head.tag in _RUNNING for head in store.heads()):
             break
         clock.advance(_PAUSE)
-    yield from (f"6: {head.stream} never came to rest" for head in store.heads() if head.tag in _RUNNING)
+    yield from (f"{WAY_OUT}: {head.stream} never came to rest" for head in store.heads() if head.tag in _RUNNING)
     yield from (f"at rest: {finding}" for finding in audit.verify(store))

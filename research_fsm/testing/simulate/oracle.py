@@ -11,6 +11,7 @@ from attrs import frozen
 from research_fsm import commands as c
 from research_fsm import transactions
 from research_fsm.events import RunStarted
+from research_fsm.laws.catalog import REPEATED_IS_THE_SAME
 from research_fsm.lifecycle import Phase
 from research_fsm.policy import Policy
 from research_fsm.storage import Query, Reader
@@ -78,7 +79,7 @@ class Oracle:
         happened = [one for one in self._watch.happened if one.person.person_id == before.person_id]
         if before.known:
             if self._watch.recorded:
-                yield "8: a request that was answered before appended something"
+                yield f"{REPEATED_IS_THE_SAME}: a request that was answered before appended something"
             return
         self._beside.pop(before.person_id, None)
         after, events = self._moment(before.person_id, before.owner), tuple(one.event for one in happened)

@@ -9,6 +9,7 @@ from datetime import timedelta
 from research_fsm import Runs, audit
 from research_fsm.commands import Sighting
 from research_fsm.events import AttemptResult
+from research_fsm.laws.catalog import WAY_OUT
 from research_fsm.lifecycle import RUNNING
 from research_fsm.outcomes import Claimed, GivenUp
 from research_fsm.requests import AttemptOutcome, DispatchRequest
@@ -69,7 +70,7 @@ def come_to_rest(world: World, *, silent: bool) -> None:
     _finish(world)
     _recover(world, silent=silent)
     left = [head.stream for head in world.disk.heads() if head.tag in _RUNNING]
-    wrong = [f"6: {stream} never came to rest" for stream in left]
+    wrong = [f"{WAY_OUT}: {stream} never came to rest" for stream in left]
     wrong += [str(finding) for finding in audit.verify(world.disk)]
     world.hold_to([*wrong, *world.witness.at_rest(), *shown(world.disk, world.watch)])
 
@@ -87,7 +88,7 @@ def _to_the_end(world: World, name: str) -> None:
         if name not in world.actors:
             return
         surroundings.go(world, name)
-    world.hold_to([f"6: {name} goes on for ever"])
+    world.hold_to([f"{WAY_OUT}: {name} goes on for ever"])
 
 
 def _recover(world: World, *, silent: bool) -> None:
@@ -97,7 +98,7 @@ def _recover(world: World, *, silent: bool) -> None:
     for _ in range(_MOST_PASSES):
         world.disk_at("s1")
         world.oracle.forget()
-        world.hold_to([f"6: nobody could look at {who}: {error}" for who, error in runs.recover().errors])
+        world.hold_to([f"{WAY_OUT}: nobody could look at {who}: {error}" for who, error in runs.recover().errors])
         if queue is not None:
             _work_off(world, queue)
         world.follow()
@@ -116,7 +117,7 @@ def _work_off(world: World, queue: Runs) -> None:
         if isinstance(taken, Claimed):
             world.witness.worked.add((taken.run_id, taken.external_id))
             queue.complete(taken.run_id, taken.run_no, taken.external_id, {"found_by": taken.external_id})
-    world.hold_to(["6: the embedded queue is never empty"])
+    world.hold_to([f"{WAY_OUT}: the embedded queue is never empty"])
 
 
 def _let_engine_work(world: World) -> None:

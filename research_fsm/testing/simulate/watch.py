@@ -14,6 +14,7 @@ from research_fsm import codec, laws, transactions
 from research_fsm import person as people
 from research_fsm.account import Account
 from research_fsm.events import PersonEvent
+from research_fsm.laws.catalog import HEADS_ARE_FOLDS, WAY_OUT
 from research_fsm.lifecycle import RUNNING
 from research_fsm.person import Person
 from research_fsm.storage import Head, Query, QueueEntry, RecordedEvent, Store
@@ -132,21 +133,21 @@ class Watch:
     def _head_differs(self, stream: str, head: Head | None, entry: QueueEntry | None) -> Iterator[str]:
         """Invariant 7, and that somebody looks at whoever is running."""
         if head is None:
-            yield "7: there are events and no head"
+            yield f"{HEADS_ARE_FOLDS}: there are events and no head"
             return
         name = stream.partition(":")[2]
         if not stream.startswith(_PERSON):
             if head.state != codec.encode(self.accounts[name]):
-                yield f"7: the head says {_text(head)}, the events {self.accounts[name]}"
+                yield f"{HEADS_ARE_FOLDS}: the head says {_text(head)}, the events {self.accounts[name]}"
             return
         person = self.people[name]
         self.beside[name] = (entry, head.due)
         if head.state != codec.encode(person):
-            yield f"7: the head says {_text(head)}, the events {person}"
+            yield f"{HEADS_ARE_FOLDS}: the head says {_text(head)}, the events {person}"
         if head.tag != str(person.phase):
-            yield f"7: the head is tagged {head.tag} while {person.phase}"
+            yield f"{HEADS_ARE_FOLDS}: the head is tagged {head.tag} while {person.phase}"
         if person.phase in RUNNING and head.due is None and not transactions.waits(person):
-            yield f"way_out: nobody looks at somebody who is {person.phase}"
+            yield f"{WAY_OUT}: nobody looks at somebody who is {person.phase}"
 
 
 def _text(head: Head) -> str:

@@ -11,6 +11,16 @@ from attrs import Factory, define
 from research_fsm.commands import AddPerson, ClaimRun, CompleteRun, RequestKey, TakeEntry
 from research_fsm.decide import Send
 from research_fsm.events import FailReason, RollBackReason, RunCompleted, RunDispatched, RunFailed, RunRolledBack
+from research_fsm.laws.catalog import (
+    CHARGED_IF_EXECUTED,
+    COMPLETE_NEEDS_WORK,
+    CONFIRMED_BY_ITS_OWN,
+    ONE_AT_WORK,
+    ONE_OPEN_RUN,
+    ORPHANS_END_NOTHING,
+    REFUSAL_IS_PROOF,
+    REPEATED_IS_THE_SAME,
+)
 from research_fsm.outcomes import (
     Added,
     AlreadyAdded,
@@ -68,7 +78,10 @@ class Witness:
         if key is not None:
             if isinstance(start, KeyReused):
                 if len(self.requests[key.digest]) == 1:
-                    yield f"8: the key {key.key} was said to be another request's, and there is no other"
+                    yield (
+                        f"{REPEATED_IS_THE_SAME}: the key {key.key} was said to be another request's, and "
+                        "there is no other"
+                    )
             elif not isinstance(start, PersonNotFound):
                 yield from self._repeated(answer, start, key.digest)
 
@@ -76,12 +89,15 @@ class Witness:
         """Hold an answer against the log: what it says has happened."""
         run = self.run(start.person_id, start.run_no)
         if run is None or run.run_id != start.run_id:
-            yield f"1: a caller was told {start}, and the log has no such run"
+            yield f"{ONE_OPEN_RUN}: a caller was told {start}, and the log has no such run"
         elif isinstance(start, Queued) and "CreditsCharged" not in run.credits and run.ended != "RunFailed":
             # A worker that reports a failure without a claim proves that the engine had the run, and frees the hold.
-            yield f"4: a caller was told that {start}, and it is not charged"
+            yield f"{CHARGED_IF_EXECUTED}: a caller was told that {start}, and it is not charged"
         elif isinstance(start, RolledBack) and (run.ended != "RunRolledBack" or run.credits[-1] != "CreditsReleased"):
-            yield f"4: a caller was told that {start}; the log has {run.ended or 'an open run'}, {run.credits}"
+            yield (
+                f"{CHARGED_IF_EXECUTED}: a caller was told that {start}; the log has "
+                f"{run.ended or 'an open run'}, {run.credits}"
+            )
 
     def _repeated(self, answer: object, start: object, key: str) -> Iterator[str]:
         """Invariant 8: the same key, the same answer, once it is settled."""
@@ -89,10 +105,13 @@ class Witness:
             isinstance(start, Queued | Unresolved | RolledBack)
             and self.promised.setdefault(key, start.run_id) != start.run_id
         ):
-            yield f"8: a key was answered with run {self.promised[key]}, and then with {start.run_id}"
+            yield (
+                f"{REPEATED_IS_THE_SAME}: a key was answered with run {self.promised[key]}, and then with "
+                f"{start.run_id}"
+            )
         settled = self.answers.get(key)
         if settled is not None and settled != answer:
-            yield f"8: a key was answered {settled}, and then {answer}"
+            yield f"{REPEATED_IS_THE_SAME}: a key was answered {settled}, and then {answer}"
         if settled is None and not isinstance(start, Unresolved):
             self.answers[key] = answer
 
@@ -104,7 +123,7 @@ class Witness:
                 if external_id not in others:
                     others.append(external_id)
                 if len(others) > 1 and not external_id.startswith(run_id):
-                    yield f"X1: {' and '.join(others)} were both told to execute run {run_id}"
+                    yield f"{ONE_AT_WORK}: {' and '.join(others)} were both told to execute run {run_id}"
             case TakeEntry() if isinstance(answer, Claimed):
                 self.claimed.setdefault(answer.run_id, []).append(answer.external_id)
 
@@ -118,7 +137,7 @@ class Witness:
         match answer:
             case AlreadyAdded(person_id=person_id):
                 if not taken or person_id != there:
-                    yield f"1: {person_id} was said to have the address of {there if taken else 'nobody'}"
+                    yield f"{ONE_OPEN_RUN}: {person_id} was said to have the address of {there if taken else 'nobody'}"
             case Added(person_id=person_id) | Created(person_id=person_id):
                 yield from self._settles(address, there if taken else "", person_id)
             case Send(request=request):
@@ -128,7 +147,7 @@ class Witness:
 
     def _settles(self, address: tuple[str, str], there: str, person_id: str) -> Iterator[str]:
         if there not in ("", person_id):
-            yield f"1: a partner has {there} and {person_id} under the same address"
+            yield f"{ONE_OPEN_RUN}: a partner has {there} and {person_id} under the same address"
         self.addresses[address] = person_id
 
     def is_reported(self, command: object) -> None:
@@ -144,13 +163,15 @@ class Witness:
         run_id = "" if run is None else run.run_id
         match event:
             case RunRolledBack(reason=RollBackReason.REFUSED | RollBackReason.NOT_SENT) if self.network.has(run_id):
-                yield f"X2: run {run_id} was rolled back by a refusal, and the engine has it, or may yet"
+                yield (
+                    f"{REFUSAL_IS_PROOF}: run {run_id} was rolled back by a refusal, and the engine has it, or may yet"
+                )
             case RunDispatched(external_id=str(external_id), run_no=run_no):
                 request = self.network.request_of(external_id)
                 if request is None or (request.run_id, request.run_no) != (run_id, run_no):
-                    yield f"X6: run {run_id} was confirmed by {external_id}, which is another run's"
+                    yield f"{CONFIRMED_BY_ITS_OWN}: run {run_id} was confirmed by {external_id}, which is another run's"
             case RunCompleted(external_id=external_id) if (run_id, external_id) not in self.worked:
-                yield f"X5: run {run_id} is complete by {external_id}, which did no work for it"
+                yield f"{COMPLETE_NEEDS_WORK}: run {run_id} is complete by {external_id}, which did no work for it"
             case RunFailed() if run is not None:
                 yield from self._failed(event, run_id, run.dispatched_as, run.claimed_by)
 
@@ -161,9 +182,12 @@ class Witness:
             return
         ended = self.network.find(event.external_id)
         if ended is None or ended.payload.run_id != run_id or not ended.status.final:
-            yield f"X8: run {run_id} failed because {event.external_id} ended, which did not"
+            yield f"{ORPHANS_END_NOTHING}: run {run_id} failed because {event.external_id} ended, which did not"
         if event.external_id != (claimed_by or dispatched_as or event.external_id):
-            yield f"X8: run {run_id} of {claimed_by or dispatched_as} failed because {event.external_id} ended"
+            yield (
+                f"{ORPHANS_END_NOTHING}: run {run_id} of {claimed_by or dispatched_as} failed because "
+                f"{event.external_id} ended"
+            )
 
     def run(self, person_id: str, run_no: int) -> CountedRun | None:
         """Return a run as it was counted."""
@@ -175,4 +199,7 @@ class Witness:
         for life in self.recount.people.values():
             for run in life.runs.values():
                 if self.claimed.get(run.run_id) and run.credits[-1] != "CreditsCharged":
-                    yield f"4: run {run.run_id} was executed, and its credits ended with {run.credits[-1]}"
+                    yield (
+                        f"{CHARGED_IF_EXECUTED}: run {run.run_id} was executed, and its credits ended "
+                        f"with {run.credits[-1]}"
+                    )

@@ -12,6 +12,7 @@ from attrs import define
 
 from research_fsm import driver
 from research_fsm.errors import CommitUnknown, ResearchError, StoreBusy
+from research_fsm.laws.catalog import CHARGED_IF_EXECUTED, ONE_AT_WORK
 from research_fsm.outcomes import Claimed
 from research_fsm.requests import Cancel, Dispatch, Flow, Look, Read, Transact
 from research_fsm.storage import Store
@@ -245,7 +246,9 @@ class World:
             answer = driver.perform(actor.wanted, disk, None)  # type: ignore[arg-type]  # The caller has looked.
         except StoreBusy as error:
             self.follow()
-            self.hold_to(["4: a commit failed, and something was written"] if self.watch.recorded else [])
+            self.hold_to(
+                [f"{CHARGED_IF_EXECUTED}: a commit failed, and something was written"] if self.watch.recorded else []
+            )
             self._throw(actor, error)
         except CommitUnknown as error:
             self._check(before, disk.answer)
@@ -272,12 +275,12 @@ class World:
         self.hold_to(wrong)
 
     def _at_work_beside(self, answer: object) -> Iterator[str]:
-        """X1 in the embedded queue: who takes an entry finds nobody at work on it, if clocks go alike."""
+        """One at work, in the embedded queue: who takes an entry finds nobody at work on it, if clocks go alike."""
         if not isinstance(answer, Claimed) or answer.lease_until is None or self.setting.clocks:
             return
         for other in self.actors.values():
             if other.holds is not None and other.holds[0] == answer.run_id and self.now < other.until:
-                yield f"X1: {answer.external_id} is taken while {other.name} is at work on {other.holds[1]}"
+                yield f"{ONE_AT_WORK}: {answer.external_id} is taken while {other.name} is at work on {other.holds[1]}"
 
     def follow(self) -> None:
         """Look at what was recorded, and hold it against the laws.
