@@ -100,7 +100,7 @@ WRONG_CALLBACKS = (
     ),
     Mistake(
         "unclaimed failure not refunded",
-        "charged_if_executed",
+        "unclaimed_is_refunded",
         callbacks,
         "_never_executed",
         "HoldEnd.REFUNDED",

@@ -199,7 +199,7 @@ WRONG_DISPATCHES = (
     ),
     Mistake(
         "queued, never executed, not refunded",
-        "charged_if_executed",
+        "unclaimed_is_refunded",
         recovery,
         "_by_deadline",
         "HoldEnd.REFUNDED",
