@@ -37,7 +37,6 @@ FOUND = (
     "claim refused while dispatching",
     "COMPLETED without output taken as done",
     "recovery decides outside its transaction, and writes over what happened meanwhile",
-    "take-over before the lease is over",
     "deliveries unbounded",
     "a lease renewed when it is over",
     # What takes a crash, and a key.
