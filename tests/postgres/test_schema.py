@@ -2,7 +2,7 @@
 
 # ruff: noqa: S608  # The schema is a name of ours.
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -10,14 +10,15 @@ import psycopg
 import pytest
 
 from research_fsm import audit
-from research_fsm.errors import InvalidInput, StoreDamaged, StoreForeign, StoreReadOnly, StoreTooNew
+from research_fsm.errors import InvalidInput, StoreDamaged, StoreError, StoreForeign, StoreReadOnly, StoreTooNew
 from research_fsm.outcomes import Claimed
 from research_fsm.profile import Profile
 from research_fsm.runs import Runs
+from research_fsm.stores import postgres_schema
 from research_fsm.stores.postgres import PostgresStore
 from research_fsm.stores.postgres_schema import grants, new_schema
 from research_fsm.testing.postgres import PostgresServer
-from tests.postgres.examples import Plain, appending, plain, tell
+from tests.postgres.examples import Plain, appending, notes, plain, tell
 
 
 @contextmanager
@@ -41,6 +42,53 @@ def test_many_may_open_a_new_store_at_once(address: str) -> None:
         secrets = set(pool.map(secret, range(12)))
     assert len(secrets) == 1
     assert len(secrets.pop()) == 32
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Make this a later version of the library, with one migration more."""
+
+    def become(step: str) -> None:
+        monkeypatch.setattr(postgres_schema, "_MIGRATIONS", (*postgres_schema._MIGRATIONS, step))
+        monkeypatch.setattr(postgres_schema, "SCHEMA_VERSION", len(postgres_schema._MIGRATIONS))
+
+    return become
+
+
+def test_an_older_store_is_migrated_once(address: str, later: Callable[[str], None]) -> None:
+    """By whoever comes first of many, with everything that is in it."""
+    with PostgresStore(address) as store:
+        store.transact(*appending("a", 1))
+        secret = store.secret
+    later("CREATE TABLE {s}.later (note text); INSERT INTO {s}.later VALUES ('once')")
+
+    def opened(_: int) -> tuple[bytes, list[int]]:
+        with PostgresStore(address) as store:
+            return store.secret, notes(store, "a")
+
+    with ThreadPoolExecutor(12) as pool:
+        assert list(pool.map(opened, range(12))) == [(secret, [1])] * 12
+    with plain(address) as client:
+        assert tell(client, "SELECT * FROM research_fsm.later") == [("once",)]
+
+
+def test_a_migration_that_fails_leaves_the_store_as_it_was(
+    server: PostgresServer, schema: str, later: Callable[[str], None]
+) -> None:
+    """All of it or nothing; a role with few rights is told that there is something to migrate."""
+    with PostgresStore(server.address(), schema=schema) as store:
+        store.transact(*appending("a", 1))
+    version = postgres_schema.SCHEMA_VERSION
+    later("CREATE TABLE {s}.later (note text); SELECT 1 / 0")
+    with plain(server.address()) as client, role(client, f"role_{schema}") as name:
+        tell(client, grants(name, schema))
+        with pytest.raises(StoreReadOnly, match="permission denied"):
+            PostgresStore(server.address(user=name), schema=schema)
+        with pytest.raises(StoreError, match="division by zero"):
+            PostgresStore(server.address(), schema=schema)
+        assert tell(client, f"SELECT to_regclass('{schema}.later')") == [(None,)]
+        found = tell(client, f"SELECT convert_from(value, 'UTF8') FROM {schema}.settings WHERE name = 'schema'")
+        assert found == [(str(version),)]
 
 
 @pytest.mark.parametrize(
