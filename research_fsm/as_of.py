@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from attrs import Attribute, field, frozen
 
 from research_fsm import account as accounts
-from research_fsm import codec, decide, transactions
+from research_fsm import codec, decide, reads, transactions
 from research_fsm import person as people
 from research_fsm.account import Account
 from research_fsm.commands import checked_id, checked_uuid
@@ -19,7 +19,7 @@ from research_fsm.errors import InvalidInput, LogUnreadable
 from research_fsm.lifecycle import Phase
 from research_fsm.outcomes import PersonNotFound
 from research_fsm.person import Person
-from research_fsm.reads import Balance, ReportDetails
+from research_fsm.reads import Balance, PersonDetails, ReportDetails
 from research_fsm.storage import Query, Reader, RecordedEvent
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "Then",
     "account",
     "balance",
+    "details",
     "person",
     "report",
     "until",
@@ -173,6 +174,29 @@ def balance(reader: Reader, owner: str, point: Point | None = None) -> Balance:
     """Return an owner's credits as `reads.balance` would have shown them; it takes and raises what `account` does."""
     then = account(reader, owner, point).state
     return Balance(owner, then.available, then.granted, then.revoked, then.held, then.charged, then.refunded)
+
+
+def details(
+    reader: Reader, person_id: str, point: Point | None = None, *, owner: str | None = None
+) -> PersonDetails | PersonNotFound:
+    """Return a person as `reads.person` would have shown them; the profile is in no event, and is the one of today.
+
+    Args:
+        reader: Where to look.
+        person_id: The person.
+        point: When; versions are those of the person's stream.
+        owner: Who asks; another owner's person is not found.
+
+    Raises:
+        InvalidInput: The id is no UUID.
+        LogUnreadable: An event up to then cannot be read.
+    """
+    with reader.snapshot() as log:
+        then = person(log, person_id, point).state
+        if not then.visible_to(owner):
+            return PersonNotFound(then.person_id)
+        stream = transactions.person_stream(then.person_id)
+        return reads.details(then, log.read(Query(streams=(stream,), documents=(transactions.PROFILE,))))
 
 
 def report(

@@ -9,9 +9,11 @@ import json
 import subprocess
 import sys
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib.util import find_spec
+from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol
 
@@ -29,7 +31,7 @@ __all__ = ["Change", "Difference", "Interpretation", "ThisVersion", "checkout", 
 class Interpretation(Protocol):
     """What some version of the library makes of a stream."""
 
-    def replay(self, stream: str, lines: Sequence[Line]) -> Json:
+    def replay(self, stream: str, lines: Iterable[Line]) -> Json:
         """Return it as plain JSON; see `compare_replay.replay` for what this library's versions say."""
         ...
 
@@ -37,7 +39,7 @@ class Interpretation(Protocol):
 class ThisVersion:
     """The version that is running."""
 
-    def replay(self, stream: str, lines: Sequence[Line]) -> Json:
+    def replay(self, stream: str, lines: Iterable[Line]) -> Json:
         """Return what it makes of a stream."""
         return compare_replay.replay(stream, lines)
 
@@ -92,33 +94,31 @@ def compare(reader: Reader, theirs: Interpretation, ours: Interpretation | None 
     ours = ours or ThisVersion()
     with reader.snapshot() as log:
         for head in log.heads():
-            lines: list[Line] = [
-                (
-                    one.position,
-                    one.version,
-                    one.type,
-                    one.schema,
-                    one.at,
-                    one.data.decode(),
-                    one.meta.decode(),
-                    one.hash.hex(),
-                )
-                for one in log.events(head.stream)
-            ]
-            changes = tuple(_changes("", ours.replay(head.stream, lines), theirs.replay(head.stream, lines)))
+            lines = partial(_lines, log, head.stream)
+            changes = tuple(_changes("", ours.replay(head.stream, lines()), theirs.replay(head.stream, lines())))
             if changes:
                 parted = _parted(head.stream, lines, ours, theirs)
-                yield Difference(head.stream, lines[parted - 1][1], lines[parted - 1][2], changes)
+                yield Difference(head.stream, parted[1], parted[2], changes)
 
 
-def _parted(stream: str, lines: Sequence[Line], ours: Interpretation, theirs: Interpretation) -> int:
-    """Return a number of events at which the versions differ although they agree on one fewer."""
+def _lines(log: Reader, stream: str, count: int | None = None) -> Iterator[Line]:
+    """Yield a stream's events from the first on, or so many of them, as they are sent to another version."""
+    for one in islice(log.events(stream), count):
+        data, meta = (text.decode(errors="surrogateescape") for text in (one.data, one.meta))
+        yield one.position, one.version, one.type, one.schema, one.at, data, meta, one.hash.hex()
+
+
+def _parted(
+    stream: str, lines: Callable[[int | None], Iterator[Line]], ours: Interpretation, theirs: Interpretation
+) -> Line:
+    """Return an event behind which the versions differ although they agree before it."""
 
     def differ(count: int) -> bool:
-        begun = lines[:count]
-        return bool(ours.replay(stream, begun) != theirs.replay(stream, begun))
+        return bool(ours.replay(stream, lines(count)) != theirs.replay(stream, lines(count)))
 
-    return 1 + bisect_left(range(1, len(lines)), x=True, key=differ)
+    total = sum(1 for _ in lines(None))
+    agreed = bisect_left(range(1, total), x=True, key=differ)
+    return next(islice(lines(None), agreed, None))
 
 
 def _changes(path: str, ours: Json, theirs: Json) -> Iterator[Change]:
@@ -143,17 +143,17 @@ class _Checkout:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
 
-    def replay(self, stream: str, lines: Sequence[Line]) -> Json:
+    def replay(self, stream: str, lines: Iterable[Line]) -> Json:
         """Ask it what it makes of a stream."""
-        return self.asked(json.dumps([stream, lines]))
+        return self.asked(map(json.dumps, chain([stream], lines, [None])))
 
-    def asked(self, line: str | None) -> Json:
-        """Send a line, and wait for the answer."""
+    def asked(self, lines: Iterable[str] = ()) -> Json:
+        """Send lines, and wait for the answer."""
         to, back = self._process.stdin, self._process.stdout
         answer = ""
         try:
-            if to is not None and line is not None:
-                to.write(line + "\n")
+            if to is not None:
+                to.writelines(f"{line}\n" for line in lines)
                 to.flush()
             if back is not None:
                 answer = back.readline()
@@ -194,7 +194,7 @@ def checkout(path: str) -> Iterator[Interpretation]:
     ) as process:
         try:
             other = _Checkout(process)
-            imported = Path(other.asked(None))
+            imported = Path(other.asked())
             if folder not in imported.parents:
                 raise InvalidInput("with", f"imported {imported} in place of the checkout")
             yield other

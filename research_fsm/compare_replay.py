@@ -2,13 +2,14 @@
 
 Floor 6. The one module that runs under two versions: here as a part of this one, and, started as a program, beside a
 checkout of another, whose ``research_fsm`` it then imports. So it takes nothing for granted that another version may
-lack, and turns whatever that raises into a finding. As a program it reads a stream a line and answers a line; it is
-given events alone, never a store, a document or a secret.
+lack, and turns whatever that raises into a finding. As a program it reads a stream's name, an event a line, and a line
+that ends it, and answers a line; it is given events alone, never a store, a document or a secret. No stream is held in
+memory, however long it is.
 """
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -22,7 +23,7 @@ _NOBODY = "00000000-0000-0000-0000-000000000000"
 _ENOUGH = 10**12
 
 
-def replay(stream: str, lines: Sequence[Line]) -> dict[str, Any]:
+def replay(stream: str, lines: Iterable[Line]) -> dict[str, Any]:
     """Fold a stream, and ask the rules about what comes of it.
 
     Args:
@@ -37,18 +38,18 @@ def replay(stream: str, lines: Sequence[Line]) -> dict[str, Any]:
 
     kind, _, name = stream.partition(":")
     try:
-        history = [
+        history = (
             RecordedEvent(
                 position, stream, version, type_, schema, at, data.encode(), meta.encode(), bytes.fromhex(hashed)
             )
             for position, version, type_, schema, at, data, meta, hashed in lines
-        ]
+        )
         return _person(name, history) if kind == "person" else _account(history)
     except Exception as error:  # noqa: BLE001  # Whatever another version raises is what it makes of the log.
         return {"error": f"{type(error).__name__}: {error}"}
 
 
-def _person(person_id: str, history: Sequence[Any]) -> dict[str, Any]:
+def _person(person_id: str, history: Iterable[Any]) -> dict[str, Any]:
     from research_fsm import codec, decide
     from research_fsm import person as people
     from research_fsm.account import Account
@@ -70,7 +71,7 @@ def _person(person_id: str, history: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def _account(history: Sequence[Any]) -> dict[str, Any]:
+def _account(history: Iterable[Any]) -> dict[str, Any]:
     from research_fsm import account as accounts
     from research_fsm import codec
 
@@ -100,8 +101,11 @@ def serve() -> None:
     sys.stdout.write(json.dumps(str(research_fsm.__file__)) + "\n")
     sys.stdout.flush()
     for line in sys.stdin:
-        stream, lines = json.loads(line)
-        sys.stdout.write(json.dumps(replay(stream, lines)) + "\n")
+        lines = iter(lambda: json.loads(sys.stdin.readline()), None)
+        answer = replay(json.loads(line), lines)
+        for _ in lines:
+            pass  # The replay gave up before the end.
+        sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 
 

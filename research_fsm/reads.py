@@ -22,6 +22,7 @@ __all__ = [
     "PersonDetails",
     "ReportDetails",
     "balance",
+    "details",
     "history",
     "people",
     "person",
@@ -127,7 +128,7 @@ def person(reader: Reader, person_id: str, owner: str | None = None) -> PersonDe
     found = transactions.person_in(view, person_id)
     if not found.visible_to(owner):
         return PersonNotFound(person_id)
-    return _details(found, view)
+    return details(found, view)
 
 
 def people(reader: Reader, owner: str, *, limit: int = 100, cursor: str | None = None) -> PeoplePage:
@@ -149,7 +150,7 @@ def people(reader: Reader, owner: str, *, limit: int = 100, cursor: str | None =
     page = [head.stream for head in heads[:limit]]
     view = reader.read(Query(streams=tuple(page), documents=(transactions.PROFILE,)))
     found = (transactions.person_in(view, transactions.person_id_of(stream)) for stream in page)
-    listed = tuple(_details(one, view) for one in found if one.exists)
+    listed = tuple(details(one, view) for one in found if one.exists)
     return PeoplePage(listed, str(heads[limit - 1].first) if len(heads) > limit else None)
 
 
@@ -225,7 +226,8 @@ def _concerns(event: RecordedEvent, person_id: str) -> bool:
     return isinstance(data, dict) and data.get("person_id") == person_id
 
 
-def _details(found: Person, view: View) -> PersonDetails:
+def details(found: Person, view: View) -> PersonDetails:
+    """Return what is shown of a person, whose profile is in the view if there still is one."""
     run = found.run
     profile = view.documents.get((transactions.person_stream(found.person_id), transactions.PROFILE), b"{}")
     return PersonDetails(

@@ -140,14 +140,24 @@ def _everybody(runs: Runs, owner: str) -> Iterator[PersonDetails]:
 @click.command()
 @person_argument
 @asked_by
+@point_options
 @common_options
 @click.pass_obj
-def status(session: Session, person_id: str, owner: str | None) -> Exit:
-    """Show PERSON: the status, the latest run, how many reports there are."""
+def status(
+    session: Session, person_id: str, owner: str | None, at: str | None, version: int | None, position: int | None
+) -> Exit:
+    """Show PERSON: the status, the latest run, how many reports there are.
+
+    With --at, --version (of the person's stream) or --position, as they were; the profile is today's, if there is one.
+    """
     from research_fsm.cli import rendering
 
+    point = point_from(at, version, position)
     with session.looking() as runs:
-        found = runs.person(person_id, owner=owner)
+        if point is None:
+            found = runs.person(person_id, owner=owner)
+        else:
+            found = as_of.details(runs.store, person_id, point, owner=owner)
     if isinstance(found, PersonNotFound):
         return session.answer(found)
     session.show(shapes.person(found), lambda: rendering.person(found))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from research_fsm.cli.evidence import evidence
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.session import Session, common_options
 
@@ -41,7 +42,7 @@ def page(  # click's signature.
     from research_fsm import audit
     from research_fsm import page as pages
 
-    with session.looking() as runs, runs.store.snapshot() as log:
+    with evidence(session) as log:
         findings = list(audit.verify(log)) if verify else None
         text = pages.render(log, owner=owner, with_names=with_names, findings=findings, limit=limit, after=after)
     _write(Path(file), text, secret=with_names)
@@ -63,8 +64,8 @@ def views(session: Session, file: str, with_documents: bool) -> Exit:  # noqa: F
     from research_fsm import views as copies
 
     about = f"{file}.datasette.yaml"
-    with session.looking() as runs:
-        copies.write_copy(runs.store, file, with_documents=with_documents)
+    with evidence(session) as log:
+        copies.write_copy(log, file, with_documents=with_documents)
     Path(about).write_text(copies.datasette(file), encoding="utf-8")
     session.show({"views": file, "datasette": about}, lambda: f"{file} has the views {', '.join(copies.VIEWS)}")
     return Exit.DONE

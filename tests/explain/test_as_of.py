@@ -4,6 +4,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
+from attrs import evolve
 
 from research_fsm import as_of, reads, transactions
 from research_fsm.as_of import AtMoment, AtPosition, AtVersion, ReportErased
@@ -95,6 +96,24 @@ def test_each_report_is_found_as_of_its_time() -> None:
     assert (found.content, found.version, found.generated_at) == ("first", 1, first)
     assert as_of.report(world.store, ada) == reads.report(world.store, ada)
     assert as_of.report(world.store, ada, owner="other") == PersonNotFound(ada)
+
+
+def test_a_person_is_shown_as_they_were() -> None:
+    """What `reads.person` showed then, an erased person's too, whose profile alone is gone; others' are not found."""
+    world = World()
+    ada = world.person(having=2)
+    shown = reads.person(world.store, ada)
+    assert isinstance(shown, PersonDetails)
+    then = AtMoment(world.now)
+    world.later(seconds=1)
+    world.completed(ada)
+    assert as_of.details(world.store, ada, then) == shown
+    assert as_of.details(world.store, ada) == reads.person(world.store, ada) != shown
+    assert as_of.details(world.store, ada, then, owner="somebody else") == PersonNotFound(ada)
+    world.later(seconds=1)
+    world.runs.erase(ada)
+    assert as_of.details(world.store, ada, then) == evolve(shown, profile={})
+    assert as_of.details(world.store, ada) == PersonNotFound(ada)
 
 
 def test_an_erased_report_is_said_to_be_erased_and_by_whom() -> None:

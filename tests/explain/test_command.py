@@ -1,7 +1,10 @@
 """``research-fsm explain``: sentences on a terminal, the same facts as JSON."""
 
+from pathlib import Path
+
 import pytest
 
+import research_fsm
 from research_fsm import Policy
 from tests.cli.conftest import Program, elsewhere, program
 
@@ -63,3 +66,36 @@ def test_credits_and_reports_are_shown_as_they_were(program: Program) -> None:
     assert (gone["report"], gone["version"], gone["erased_by"]) == (None, 1, "cli")
     assert "was erased with the person" in program("report", person_id, "--at", reported).stdout
     assert program("report", person_id).exit_code == 5
+
+
+def test_a_status_is_shown_as_it_was(program: Program) -> None:
+    """By a moment, a version or a position; before the person was added there is nobody."""
+    person_id = program.complete()
+    now = program.json("status", person_id)
+    assert now["status"] == "complete"
+    assert program.json("status", person_id, "--version", 99) == now
+    assert program.json("status", person_id, "--version", 1)["status"] == "idle"
+    running = next(one for one in program.json("history", person_id) if one["type"] == "RunClaimed")
+    assert program.json("status", person_id, "--position", running["position"])["phase"] == "executing"
+    assert program.json("status", person_id, "--at", running["at"])["status"] == "running"
+    assert program.json("status", person_id, "--version", 0, code=5)["error"] == "not_found"
+    assert program("status", person_id, "--version", 1, "--position", 1).exit_code == 2
+
+
+def test_what_an_auditor_looks_with_changes_no_byte(program: Program, tmp_path: Path) -> None:
+    """The store is opened as evidence: the page, a copy for SQL, an explanation and a comparison are made."""
+    person_id = program.complete()
+    folder = tmp_path / "evidence"
+    folder.mkdir()
+    copy = Program(folder / "copy.db")
+    program("backup", copy.store)
+    before = {one.name: one.read_bytes() for one in folder.iterdir()}
+    for words in (
+        ("page", "--html", tmp_path / "page.html"),
+        ("views", "--out", tmp_path / "views.db"),
+        ("explain", person_id),
+        ("compare", "--with", Path(research_fsm.__file__).parent.parent),
+    ):
+        assert copy(*words).exit_code == 0
+    after = {one.name: one.read_bytes() for one in folder.iterdir() if not one.name.endswith(("-wal", "-shm"))}
+    assert after == before

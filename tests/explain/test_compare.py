@@ -1,16 +1,22 @@
 """Two versions and one log: what differs is found, where it begins to is named, and nothing else is touched."""
 
 import shutil
-from collections.abc import Callable, Sequence
+import tracemalloc
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
 import research_fsm
+from research_fsm import codec
+from research_fsm.account import Account
 from research_fsm.compare import Change, Difference, ThisVersion, checkout, compare
 from research_fsm.compare_replay import Line, replay
 from research_fsm.errors import InvalidInput
+from research_fsm.events import CreditsGranted, Meta
 from research_fsm.outcomes import Json
+from research_fsm.storage import Query, StreamWrite, Write
+from research_fsm.stores.sqlite import SQLiteStore
 from tests.cli.conftest import Program, elsewhere, program
 from tests.explain.worlds import World
 
@@ -121,14 +127,43 @@ def test_the_other_version_sees_events_and_no_store(other: Checkout) -> None:
     asked: list[tuple[str, int]] = []
 
     class Noting:
-        def replay(self, stream: str, lines: Sequence[Line]) -> Json:
-            asked.append((stream, len(lines)))
-            return replay(stream, lines)
+        def replay(self, stream: str, lines: Iterable[Line]) -> Json:
+            sent = list(lines)
+            asked.append((stream, len(sent)))
+            return replay(stream, sent)
 
     assert list(compare(world.store, Noting())) == []
     assert asked == [(head.stream, head.version) for head in world.store.heads()]
     assert f"person:{ada}" in {stream for stream, _ in asked}
     assert other().is_dir()
+
+
+def test_a_long_stream_takes_no_more_memory(other: Checkout, tmp_path: Path) -> None:
+    """An account of eight thousand events is sent to the other version without being held here."""
+
+    def peak(grants: int) -> int:
+        with SQLiteStore(tmp_path / f"{grants}.db") as store, checkout(str(folder)) as theirs:
+            for first in range(0, grants, 100):
+                _granted(store, first)
+            tracemalloc.start()
+            assert list(compare(store, theirs)) == []
+            size = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            return size
+
+    folder = other()
+    assert peak(8000) < 1.5 * peak(2000)
+
+
+def _granted(store: SQLiteStore, first: int) -> None:
+    """Write a hundred grants in one transaction."""
+    events = tuple(codec.encode_event(CreditsGranted(str(first + number), 1), Meta()) for number in range(100))
+    stream = "account:acme"
+    state = codec.encode(Account(granted=first + 100))
+    write = StreamWrite(
+        stream=stream, expected=first, events=events, state=state, fold=codec.FOLD, link=None, tag="account", due=None
+    )
+    store.transact(Query(streams=(stream,)), lambda _, __: Write(answer=None, streams=(write,)))
 
 
 def test_a_law_that_is_broken_is_part_of_what_is_compared() -> None:
