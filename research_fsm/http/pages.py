@@ -71,7 +71,8 @@ def _answered(store: Reader, recognised: Authenticate, request: Request) -> Resp
     if after is not None and len(after) > _LONGEST_STREAM:
         return _plain(HTTPStatus.BAD_REQUEST, "after: must be the stream that the page before names")
     try:
-        text = render(store, owner=caller.owner, with_names=names, limit=_PEOPLE, after=after)
+        next_page = "?names=1&after=" if names else "?after="
+        text = render(store, owner=caller.owner, with_names=names, limit=_PEOPLE, after=after, next_page=next_page)
     except InvalidInput as error:
         return _plain(HTTPStatus.BAD_REQUEST, str(error))
     return HTMLResponse(text, headers=_HEADERS)

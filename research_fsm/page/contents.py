@@ -29,6 +29,8 @@ CHUNK = 250
 _LONGEST_LEDGER = 20_000
 """Entries of an account that are shown: the latest."""
 
+_PAGE = 1000
+
 _PERSON, _ACCOUNT = "person:", "account:"
 _STATUSES = tuple(str(one) for one in Status if one is not Status.NONE)
 
@@ -77,28 +79,49 @@ def gather(reader: Reader, *, owner: str | None, with_names: bool, limit: int, a
         owner: Whose people and whose credits; None for everybody's.
         with_names: Whether names and companies are shown, which are personal data.
         limit: People that are shown at most.
-        after: Show people behind this stream.
+        after: Show people behind this stream: everybody's are sorted by stream, an owner's newest first.
     """
     with reader.snapshot() as log:
         taken_at = log.now()
-        link = None if owner is None else transactions.account_stream(owner)
         counts: Counter[str] = Counter()
         shown: list[Head] = []
-        owners: list[str] = []
         more = False
-        for head in log.heads():
-            if head.stream.startswith(_ACCOUNT) and link in (None, head.stream):
-                owners.append(head.stream.removeprefix(_ACCOUNT))
-            if not head.stream.startswith(_PERSON) or link not in (None, head.link):
-                continue
+        for head, wanted in _everybody(log, after) if owner is None else _people_of(log, owner, after):
             counts[_status(head)] += 1
-            if after is None or head.stream > after:
+            if wanted:
                 more = more or len(shown) == limit
                 shown += [] if len(shown) == limit else [head]
+        owners = _owners(log, owner)
         ledgers, credits_of = _ledgers(log, owners, {head.stream: index for index, head in enumerate(shown)})
         people, lives = _people(log, shown, credits_of, with_names=with_names)
     known = {status: counts[status] for status in _STATUSES if status != Status.ERASED or counts[status]}
     return Contents(taken_at, known, people, shown[-1].stream if more else None, lives, ledgers)
+
+
+def _everybody(log: Reader, after: str | None) -> Iterator[tuple[Head, bool]]:
+    """Yield everybody's heads by stream, and whether each is behind `after`."""
+    for head in log.heads():
+        if head.stream.startswith(_PERSON):
+            yield head, after is None or head.stream > after
+
+
+def _people_of(log: Reader, owner: str, after: str | None) -> Iterator[tuple[Head, bool]]:
+    """Yield an owner's heads, the newest person first, and whether each is behind `after`; no other head is read."""
+    link = transactions.account_stream(owner)
+    last = None if after is None else log.read(Query(streams=(after,))).heads.get(after)
+    before: int | None = None
+    while page := log.linked(link, before=before, limit=_PAGE):
+        for head in page:
+            yield head, last is None or head.first < last.first
+        before = page[-1].first
+
+
+def _owners(log: Reader, owner: str | None) -> list[str]:
+    """Return everybody who has an account, or the one owner if they have."""
+    if owner is not None:
+        account = transactions.account_stream(owner)
+        return [owner] if log.read(Query(streams=(account,))).heads else []
+    return [head.stream.removeprefix(_ACCOUNT) for head in log.heads() if head.stream.startswith(_ACCOUNT)]
 
 
 def _status(head: Head) -> str:

@@ -215,8 +215,10 @@ function curve(ledger) {
   const points = shown.map(at);
   // The balance holds until the next entry, so that the line has steps.
   const line = points.map(([x, y], index) => index ? 'H' + x + 'V' + y : 'M' + x + ' ' + y).join('');
-  return make('svg', {viewBox: '0 0 1000 104', preserveAspectRatio: 'none', role: 'img', 'aria-label': 'Available credits, from ' + shown[0] + ' to ' + shown.at(-1) + ', at most ' + top},
-    make('path', {class: 'under-credits', d: line + 'V100H0Z'}), make('path', {class: 'line-of-credits', d: line + 'H1000'}));
+  const words = 'Available after each entry: from ' + shown[0].toLocaleString('en') + ' to ' + shown.at(-1).toLocaleString('en') + ', at most ' + top.toLocaleString('en');
+  return make('figure', {class: 'curve'}, make('figcaption', {class: 'quiet'}, words),
+    make('svg', {viewBox: '0 0 1000 104', preserveAspectRatio: 'none', role: 'img', 'aria-label': words},
+      make('path', {class: 'under-credits', d: line + 'V100H0Z'}), make('path', {class: 'line-of-credits', d: line + 'H1000'})));
 }
 function entryTable(ledger, owner) {
   const count = ledger.entries.length, pages = Math.max(1, Math.ceil(count / PAGE)), from = count - entriesPage * PAGE;

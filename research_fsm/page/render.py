@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from string import Template
+from urllib.parse import quote
 
 from research_fsm.commands import checked_id
 from research_fsm.errors import InvalidInput
@@ -37,6 +38,7 @@ def render(
     findings: Sequence[Finding] | None = None,
     limit: int = 10_000,
     after: str | None = None,
+    next_page: str | None = None,
 ) -> str:
     """Return the page as it is to be stored or served, in UTF-8.
 
@@ -48,6 +50,7 @@ def render(
         findings: What `audit.verify` found in the whole log; None if nobody has verified it.
         limit: People that are shown, up to 100,000; the rest are counted.
         after: Show people behind this stream; the page of the people before says which.
+        next_page: An address to which the stream can be added that the next page begins behind, if it is served.
 
     Raises:
         InvalidInput: The owner or the limit is malformed.
@@ -76,7 +79,7 @@ def render(
         taken=html.escape(format_time(found.taken_at).replace("T", " ")[:19] + "Z"),
         findings=_findings(findings),
         tiles=_tiles(found.counts),
-        note=_note(found),
+        note=_note(found, next_page),
         overview=_block("overview", overview),
         lives="\n".join(blocks),
         ledgers=_block("ledgers", found.ledgers),
@@ -114,12 +117,15 @@ def _tiles(counts: Mapping[str, int]) -> str:
     )
 
 
-def _note(found: Contents) -> str:
+def _note(found: Contents, next_page: str | None) -> str:
     if found.next_after is None:
         return ""
     shown, total = len(found.people), sum(found.counts.values())
-    words = f"{shown:,} of {total:,} people are shown; the next are behind {found.next_after}"
-    return f'<p class="note">{html.escape(words)}</p>'
+    words = html.escape(f"{shown:,} of {total:,} people are shown; the next are behind {found.next_after}")
+    if next_page is not None:
+        address = html.escape(next_page + quote(found.next_after, safe=""), quote=True)
+        words = f'{words}: <a href="{address}" rel="next">go on</a>'
+    return f'<p class="note">{words}</p>'
 
 
 def _findings(findings: Sequence[Finding] | None) -> str:

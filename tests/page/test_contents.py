@@ -12,9 +12,10 @@ import pytest
 from research_fsm import transactions
 from research_fsm.errors import InvalidInput
 from research_fsm.laws import Finding
-from research_fsm.page import render
+from research_fsm.page import contents, render
 from research_fsm.page.render import _block
 from research_fsm.storage import Head, Query, StreamWrite, View, Write
+from research_fsm.stores.memory import MemoryStore
 from tests.explain.worlds import World
 from tests.page.lives import HOSTILE, many, one_of_each
 
@@ -112,6 +113,18 @@ def test_an_owner_sees_their_own_people_and_credits_alone() -> None:
     assert found["overview"]["total"] == 0
     assert list(found["ledgers"]) == ["globex"]
     assert "acme" not in text
+
+
+def test_an_owners_page_reads_the_heads_of_their_people_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Newest first, however many others there are, and page after page."""
+    world = many(5)
+    expected = [one.person_id for one in world.runs.people("acme").people]
+    monkeypatch.delattr(MemoryStore, "heads")
+    monkeypatch.setattr(contents, "_PAGE", 2)
+    first = _blocks(render(world.store, owner="acme", limit=3))["overview"]
+    rest = _blocks(render(world.store, owner="acme", limit=3, after=first["next"]))["overview"]
+    assert [row[0] for row in (*first["people"], *rest["people"])] == expected
+    assert (len(first["people"]), first["total"], rest["total"], rest["next"]) == (3, 5, 5, None)
 
 
 def test_more_people_than_fit_are_counted_and_the_page_says_where_to_go_on() -> None:

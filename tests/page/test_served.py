@@ -98,8 +98,9 @@ def test_a_page_further_shows_the_others() -> None:
     runs = world.runs
     client = TestClient(Starlette(routes=[page_route(runs.store, runs.tokens)]))
     headers = _basic(runs.tokens.create("acme").secret)
-    overview = re.findall(r'id="overview">(.*?)</script>', client.get(PAGE, headers=headers).text)[0]
-    after = json.loads(overview)["next"]
+    text = client.get(PAGE, headers=headers, params={"names": 1}).text
+    after = json.loads(re.findall(r'id="overview">(.*?)</script>', text)[0])["next"]
+    assert f'<a href="?names=1&amp;after={after.replace(":", "%3A")}" rel="next">go on</a>' in text
     rest = re.findall(r'id="overview">(.*?)</script>', client.get(PAGE, params={"after": after}, headers=headers).text)
     assert len(json.loads(rest[0])["people"]) == 1
     assert client.get(PAGE, params={"after": "x" * 301}, headers=headers).status_code == 400
