@@ -215,6 +215,19 @@ def test_a_database_without_procrastinate_is_refused(address: str) -> None:
         PostgresStore(address, jobs=JOBS)
 
 
+def test_whoever_may_not_defer_is_refused(address: str) -> None:
+    """When the store is opened, not when somebody is started: a role that may make a store, and no job."""
+    apply_schema(address)
+    role = f"maker_{secrets.token_hex(4)}"
+    with plain(address) as client:
+        tell(client, f"CREATE ROLE {role} LOGIN")
+        (database,) = tell(client, "SELECT current_database()")[0]
+        tell(client, f"GRANT CREATE ON DATABASE {database} TO {role}")
+    narrow = address.replace("postgres@", f"{role}@")
+    with pytest.raises(StoreReadOnly, match="permission denied for table procrastinate_jobs"):
+        PostgresStore(narrow, jobs=JOBS)
+
+
 def test_procrastinates_tables_of_an_older_version_are_refused(address: str) -> None:
     """With what to do about it."""
     apply_schema(address)

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-import threading
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from procrastinate import App, PsycopgConnector
@@ -12,6 +12,7 @@ from procrastinate import App, PsycopgConnector
 from research_fsm import PersonDetails, Policy, Runs
 from research_fsm.audit import verify
 from research_fsm.dispatchers.procrastinate import add_tasks
+from research_fsm.doors import RecoveryPass
 from research_fsm.errors import StoreBusy
 from research_fsm.outcomes import Claimed, Json, StaleRun
 from research_fsm.reads import ReportDetails
@@ -19,6 +20,7 @@ from research_fsm.stores.memory import MemoryStore
 from research_fsm.worker import Report, ResearchRequest
 from tests.postgres.examples import plain, tell
 from tests.postgres.jobs import JOBS, NEW_YEAR, Job, Office, apply_schema, found
+from tests.system.program import until
 
 
 @pytest.fixture
@@ -196,6 +198,9 @@ def test_a_job_that_waits_or_has_just_begun_is_not_lost(office: Office) -> None:
     )
     sql(office, "UPDATE procrastinate_events SET at = at - interval '1 minute' WHERE job_id = 3")
     sql(office, "INSERT INTO procrastinate_workers DEFAULT VALUES; UPDATE procrastinate_jobs SET worker_id = 1")
+    # A job of another task is none of ours, whatever it says.
+    theirs = "SELECT 'theirs', queue_name, args FROM procrastinate_jobs"
+    sql(office, f"INSERT INTO procrastinate_jobs (task_name, queue_name, args) {theirs}")
     office.work(recover=True, queues=[JOBS.queue])
     assert [(job.run_id, job.status) for job in office.jobs()] == [
         (waiting, "todo"),
@@ -264,9 +269,38 @@ def test_the_recoveries_of_workers_that_died_come_to_an_end(office: Office) -> N
 
 def test_recovery_leaves_no_rows_behind(office: Office) -> None:
     """There is one every few seconds: the last one is kept, and those that failed."""
+    values = f"'research', '{JOBS.task}.recover', 'failed'"
+    sql(office, f"INSERT INTO procrastinate_jobs (queue_name, task_name, status) VALUES ({values})")  # noqa: S608  # Ours.
     for _pass in range(3):
         office.work(recover=True)
-    assert office.recoveries() == ["succeeded"]
+    assert office.recoveries() == ["failed", "succeeded"]
+
+
+def test_recovery_is_a_whole_recovery_pass(address: str) -> None:
+    """It does what `Runs.recover` does, such as to mark a report that has grown old."""
+    apply_schema(address)
+    office = Office(address, policy=Policy(stale_after=timedelta(hours=1)))
+    person_id = office.added()
+    office.runs.start(person_id).accepted()
+    office.work()
+    assert str(person(office, person_id).status) == "complete"
+    office.clock.advance(timedelta(hours=1))
+    office.work(recover=True)
+    assert str(person(office, person_id).status) == "idle"
+    office.store.close()
+
+
+def test_a_person_who_cannot_be_recovered_is_named(
+    office: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the workers' log; the others are, and lost jobs are deferred all the same."""
+    errors = RecoveryPass((), (("5a1c", LookupError("damaged")),))
+    monkeypatch.setattr(office.runs, "recover", lambda: errors)
+    office.started()
+    sql(office, "TRUNCATE procrastinate_jobs CASCADE")
+    office.work(recover=True)
+    assert "person 5a1c could not be recovered: damaged" in caplog.text
+    assert [job.status for job in office.jobs()] == ["succeeded"]
 
 
 # --- several workers -----------------------------------------------------------------------------------------------
@@ -311,11 +345,9 @@ def test_a_job_that_is_aborted_lets_its_run_go(office: Office) -> None:
 
     def pipeline(request: ResearchRequest) -> dict[str, Json]:
         app.job_manager.cancel_job_by_id(1, abort=True)
-        while not request.stopped():
-            aborting.wait(0.01)
+        until(request.stopped, "the pipeline was told")
         return {}
 
-    aborting = threading.Event()
     office.started()
     with App(connector=PsycopgConnector(conninfo=office.address)).open() as app:
         office.work(pipeline, abort_job_polling_interval=0.01)
