@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 def test_the_how_to_works(folder: Path, address: str) -> None:
     """The tables, a start, a worker, and a report: by the page's files and its commands, word for word."""
     commands = re.findall(r"^\$ python (-m procrastinate .*)$", PAGE.read_text(), flags=re.MULTILINE)
-    apply, work = (command.split() for command in commands)
+    apply, work, *_ = (command.split() for command in commands)
     said(folder, address, *apply)
     assert re.fullmatch(r"person \S+ is queued as run 1\n", said(folder, address, "start.py"))
     assert " running None" in said(folder, address, "look.py")
