@@ -14,6 +14,7 @@ import click
 from research_fsm.cli import shapes
 from research_fsm.cli.engines import dispatcher_options, engine
 from research_fsm.cli.exits import Exit
+from research_fsm.cli.observing import observe_option, observed
 from research_fsm.cli.pipelines import PIPELINE
 from research_fsm.cli.session import ACTOR, Session, asked_by, common_options, person_argument
 from research_fsm.cli.settings import DURATION, policy_from, policy_options
@@ -67,15 +68,25 @@ def start(  # click's signature.
 @click.option("--pipeline", type=PIPELINE, required=True, help="Does the research.")
 @workers_option
 @click.option("--drain", is_flag=True, help="Stop when nothing is waiting any more.")
+@observe_option
 @policy_options
 @common_options
 @click.pass_obj
-def work(session: Session, /, pipeline: Pipeline, workers: int, drain: bool, **settings: object) -> Exit:  # noqa: FBT001  # click's signature.
+def work(  # click's signature.
+    session: Session,
+    /,
+    pipeline: Pipeline,
+    workers: int,
+    drain: bool,  # noqa: FBT001  # The same.
+    observe: tuple[str, ...],
+    **settings: object,
+) -> Exit:
     """Work on queued runs with a pipeline, until SIGTERM or Ctrl-C; the run at work then is finished first.
 
     A second signal ends at once: the run is taken over by another worker when its lease is over.
     """
-    with logging_to_stderr(), session.writing(policy_from(settings)) as runs:
+    with logging_to_stderr(), session.writing(policy_from(settings)) as opened:
+        runs = observed(opened, observe)
         session.note(f"working on {session.place} with {workers} worker{'s' if workers > 1 else ''}")
         side_by_side(working(runs, pipeline, workers, drain=drain))
     return Exit.DONE

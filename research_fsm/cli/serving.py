@@ -14,6 +14,7 @@ import click
 
 from research_fsm.cli.engines import dispatcher_options, engine
 from research_fsm.cli.exits import Exit
+from research_fsm.cli.observing import observe_option, observed
 from research_fsm.cli.pipelines import PIPELINE
 from research_fsm.cli.running import recovering, workers_option, working
 from research_fsm.cli.session import Session, common_options
@@ -42,11 +43,12 @@ _LONGEST_REQUEST_SECONDS = 30
 @click.option("--pipeline", type=PIPELINE, help="Does the research, in a worker that is built in.")
 @workers_option
 @click.option("--recover-every", type=DURATION, default="10s", show_default=True, help="Between two recovery passes.")
+@observe_option
 @dispatcher_options
 @policy_options
 @common_options
 @click.pass_obj
-def serve(  # click's signature.
+def serve(  # noqa: PLR0913, PLR0917  # click's signature: an argument for each option.
     session: Session,
     /,
     host: str,
@@ -54,6 +56,7 @@ def serve(  # click's signature.
     pipeline: Pipeline | None,
     workers: int,
     recover_every: timedelta,
+    observe: tuple[str, ...],
     dispatcher: str,
     public_url: str | None,
     **settings: object,
@@ -73,8 +76,9 @@ def serve(  # click's signature.
         logging_to_stderr(),
         _bound(host, port) as listening,
         engine(dispatcher, public_url, policy) as outside,
-        session.writing(policy, outside) as runs,
+        session.writing(policy, outside) as opened,
     ):
+        runs = observed(opened, observe, gauges=True)
         if pipeline is None and outside is None:
             session.note("no worker is built in without --pipeline: runs wait in the queue for `research-fsm work`")
         url = _url(listening)

@@ -251,6 +251,26 @@ def test_serve_recovers_in_the_background(program: Program, spawn: Spawn) -> Non
     assert "failed" in stderr
 
 
+def test_what_is_served_is_observed(program: Program, spawn: Spawn) -> None:
+    """With a line for each command of the interface and of the worker; spans go nowhere by themselves."""
+    program("grant", "acme", 5)
+    person_id = program.person()
+    token = program.json("token", "create", "acme")["token"]
+    observed = ("--observe", "logs", "--observe", "otel")
+    server = spawn("serve", "--port", 0, "--pipeline", "pipelines:research", "--json", *observed)
+    assert server.stdout is not None
+    people = f"{json.loads(server.stdout.readline())['url']}/api/deep-research/people"
+    assert _ask(f"{people}/{person_id}/run", token, "POST") == (200, {"success": True})
+    until(lambda: _ask(f"{people}/{person_id}/report", token)[1]["report"] is not None)
+    server.terminate()
+    code, _, stderr = _ended(server)
+    assert code == 0
+    assert f"start: Queued, person {person_id}, run 1" in stderr
+    assert f"take: Claimed, person {person_id}, run 1" in stderr
+    assert "complete: Completed" in stderr
+    assert token not in stderr
+
+
 def test_a_port_that_is_taken_is_bad_usage(program: Program) -> None:
     """The message names it, and no store is made."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
