@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,16 @@ import research_fsm
 from research_fsm.cli import cli, examination_server
 from research_fsm.cli.session import Session
 from research_fsm.stores.postgres_schema import grants
+from research_fsm.testing.postgres import PostgresServer
 from research_fsm.testing.simulate import simulate
 from tests.postgres.examples import plain, tell
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    """A server that flushes, as the doctor wants it."""
+    with PostgresServer() as running:
+        yield running
 
 
 def told(store: str, *words: str, code: int = 0) -> Any:  # noqa: ANN401  # JSON can be anything.

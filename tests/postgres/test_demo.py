@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from research_fsm.cli import cli
 from research_fsm.demo.promises import STATEMENTS
 from research_fsm.demo.stage import OWNER
 from research_fsm.stores.postgres import PostgresStore
+from research_fsm.testing.postgres import PostgresServer
 from tests.postgres.examples import plain, tell
 
 SCHEMAS = "SELECT nspname::text FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema|public)'"
@@ -47,15 +49,28 @@ def test_every_promise_holds(address: str, tmp_path: Path) -> None:
 
 
 def test_it_says_what_to_look_at_and_how_to_drop_the_schema(
-    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: PostgresServer, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Commands that can be copied, down to the last one."""
+    """Commands that can be copied, down to the last one; the owner of a database is enough to play in it."""
+    role = f"r{address[-16:]}"
+    limited = address.replace("postgres@", f"{role}@")
+    with plain(address) as client:
+        tell(client, f"CREATE ROLE {role} LOGIN; ALTER DATABASE {address.rpartition('/')[2]} OWNER TO {role}")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    done = CliRunner().invoke(cli, ["--store", f"{address}?schema=mine", "demo"], catch_exceptions=False)
+    done = CliRunner().invoke(cli, ["--store", f"{limited}?schema=mine", "demo"], catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    assert f"research-fsm verify --store '{address}?schema=mine'" in done.stdout
-    assert f"psql {address} -c \"select type, count(*), sum((data::jsonb -> 'amount')::bigint)" in done.stdout
-    assert f'psql {address} -c "drop schema mine cascade" && rm -r {tmp_path}' in done.stdout
+    commands = [line.strip() for line in done.stdout.splitlines() if line.startswith("    ")]
+    assert any(f"research-fsm verify --store '{limited}?schema=mine'" in command for command in commands)
+    (tally,) = [command for command in commands if "select type, count(*)" in command]
+    (removal,) = [command for command in commands if "drop schema" in command]
+    env = {**os.environ, "PATH": f"{server._programs}:{os.environ['PATH']}"}
+    for command in (tally.removeprefix("uv run "), removal):
+        said = subprocess.run(["bash", "-c", command], env=env, check=True, capture_output=True, text=True).stdout  # noqa: S603, S607  # What people are told to type.
+        assert re.search(r"RunStarted +\| +10 \|" if command is not removal else "DROP SCHEMA", said)
+    with plain(address) as client:
+        assert tell(client, SCHEMAS) == []
+        tell(client, f"ALTER DATABASE {address.rpartition('/')[2]} OWNER TO postgres; DROP ROLE {role}")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_schema_that_is_there_is_refused(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from research_fsm.stores.postgres import PostgresStore
 from research_fsm.testing.conformance import DurableConformance, ProcessConformance, StoreConformance
 from research_fsm.testing.postgres import PostgresServer
 from tests.postgres.pooler import PGBOUNCER, Pooler
+from tests.postgres.test_command import told
 from tests.postgres.test_server_killed import start_everybody
 
 pytestmark = pytest.mark.skipif(
@@ -45,6 +46,16 @@ def test_a_pooler_is_found_out(server: PostgresServer, pooler: Pooler, schema: s
     ):
         assert (pooled._dialect.prepares, direct._dialect.prepares) == (False, True)
         assert pooled.secret == direct.secret
+
+
+def test_the_doctor_says_that_one_answers(pooler: Pooler, schema: str) -> None:
+    """And the command line works through it as it does past it."""
+    store = f"{pooler.address('postgres')}?schema={schema}"
+    assert told(store, "grant", "acme", "1")["outcome"] == "granted"
+    checks = {check["check"]: check for check in told(store, "doctor", code=1)}
+    assert checks["pooler"]["words"] == "one answers: statements are planned anew each time"
+    assert [name for name, check in checks.items() if check["verdict"] == "problem"] == ["durability"]
+    assert checks["durability"]["words"].startswith("fsync is off")  # As it is for these tests.
 
 
 def test_whoever_insists_on_prepared_statements_is_told(pooler: Pooler, schema: str) -> None:
