@@ -14,7 +14,7 @@ from benchmarks.audit_cases import audit
 from benchmarks.growth import growth
 from benchmarks.imports import imports
 from benchmarks.many_callers import one_caller, tasks, threads
-from benchmarks.on_postgres import postgres_callers, postgres_processes
+from benchmarks.on_postgres import postgres_callers, postgres_on_a_slow_disk, postgres_processes
 from benchmarks.over_http import over_http
 from benchmarks.peers import peers, postgres_peers
 from benchmarks.plot import drawn
@@ -42,7 +42,7 @@ CASES: dict[str, Case] = {
     "tmpfs": _on_tmpfs,
     "threads": lambda settings: [threads(settings, 8, 2.0)],
     "tasks": lambda settings: tasks(settings, 64, 4.0),
-    "slow-flushes": with_slow_flushes,
+    "slow-flushes": lambda settings: with_slow_flushes(settings, "threads", "tasks"),
     "processes": processes,
     "steps": steps,
     "growth": growth,
@@ -51,6 +51,7 @@ CASES: dict[str, Case] = {
     "audit": audit,
     "peers": peers,
     "postgres-callers": postgres_callers,
+    "postgres-slow-flushes": lambda settings: with_slow_flushes(settings, "postgres-callers"),
     "postgres-processes": postgres_processes,
     "postgres-peers": postgres_peers,
 }
@@ -62,6 +63,7 @@ _EXPLAINED = f"some of {', '.join(CASES)}; or postgres, or sqlite: all that need
 _SLOW: dict[str, Case] = {
     "threads": lambda settings: [threads(settings, 8, 6.0, ", flushes 2 ms slower")],
     "tasks": lambda settings: tasks(settings, 64, 20.0, ", flushes 2 ms slower"),
+    "postgres-callers": lambda settings: postgres_on_a_slow_disk(settings, ", flushes 2 ms slower"),
 }
 
 

@@ -20,7 +20,7 @@ from research_fsm import Runs
 from research_fsm.stores.postgres import PostgresStore
 from research_fsm.testing.postgres import PostgresServer
 
-__all__ = ["both_on_postgres", "postgres_callers", "postgres_processes"]
+__all__ = ["both_on_postgres", "postgres_callers", "postgres_on_a_slow_disk", "postgres_processes"]
 
 _CONNECTIONS = 8
 """What the baseline's callers share."""
@@ -49,6 +49,15 @@ def postgres_callers(settings: Settings) -> list[Measured]:
         *_callers(many, 8, 1, 4.0),
         *_callers(many, 64, _SPREAD, 2.5, p99=1.0),
         *_callers(many, 64, 1, 10.0, p99=1.0),
+    ]
+
+
+def postgres_on_a_slow_disk(settings: Settings, flush: str) -> list[Measured]:
+    """Show the same where each flush takes long, as over a network: for one caller and for sixty-four."""
+    return [
+        *_callers(settings, 1, _SPREAD, None, flush=flush),
+        *_callers(settings, 64, _SPREAD, None, flush=flush),
+        *_callers(settings, 64, 1, None, flush=flush),
     ]
 
 
@@ -102,21 +111,19 @@ class _Both:
 
 
 def _callers(
-    settings: Settings, callers: int, accounts: int, target: float, p99: float | None = None
+    settings: Settings, callers: int, accounts: int, target: float | None, *, p99: float | None = None, flush: str = ""
 ) -> Iterator[Measured]:
     name, baseline = "PostgreSQL, 1 caller", _FUNCTION
     if callers > 1:
-        name, baseline = (
-            f"PostgreSQL, {callers} callers, {_spread(accounts)}",
-            f"{_FUNCTION}, {_CONNECTIONS} connections",
-        )
-    with both_on_postgres((settings.rounds + 1) * settings.operations, accounts, min(callers, _CONNECTIONS)) as both:
+        name = f"PostgreSQL, {callers} callers, {_spread(accounts)}"
+        baseline = f"{_FUNCTION}, {_CONNECTIONS} connections"
+    with both_on_postgres((settings.rounds + 1) * settings.operations, accounts, callers) as both:
         left = iter(both.people)
         own, other = _Side(callers, both.case.start_next), _Side(callers, lambda: both.by_hand.start(next(left)))
-        yield paired(name, baseline, own.run, other.run, settings, target=target)
+        yield paired(f"{name}{flush}", baseline, own.run, other.run, settings, target=target)
         if callers > 1:
             pairs = [(mine * 1e6, yours * 1e6) for mine, yours in zip(own.p99s[1:], other.p99s[1:], strict=True)]
-            percentile = f"{name}: 99th percentile of a start"
+            percentile = f"{name}{flush}: 99th percentile of a start"
             yield median_of(percentile, baseline, pairs, target=p99, less_is_better=True)
 
 
@@ -139,14 +146,14 @@ def _processes(settings: Settings, accounts: int, target: float) -> Iterator[Mea
 
 
 @contextmanager
-def both_on_postgres(people: int, accounts: int, connections: int) -> Iterator[_Both]:
+def both_on_postgres(people: int, accounts: int, callers: int) -> Iterator[_Both]:
     """Prepare both sides on a new server."""
     with PostgresServer() as server:
         addresses = server.new_database(), server.new_database()
         stores = [PostgresStore(address) for address in addresses]
         sides = [Starts(store, people, accounts=accounts, keyed=True) for store in stores]
         try:
-            with PostgresByHand(addresses[1], connections) as by_hand:
+            with PostgresByHand(addresses[1], callers, _CONNECTIONS) as by_hand:
                 for address in addresses:
                     with psycopg.connect(address, autocommit=True) as connection:
                         connection.execute("VACUUM ANALYZE")
@@ -172,5 +179,5 @@ def _ours(address: str) -> Callable[[], Act]:
 
 
 def _by_hand(address: str) -> Callable[[], Act]:
-    by_hand = PostgresByHand(address, _CONNECTIONS // _PROCESSES)
+    by_hand = PostgresByHand(address, _THREADS, _CONNECTIONS // _PROCESSES)
     return lambda: by_hand.start

@@ -5,11 +5,14 @@ the events by their hashes, moves the heads, and puts the unique key, the queue 
 behind passes the library's own verification, and a test says so. It knows no other rule, and nothing but that case.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Self
 from uuid import uuid4
 
 import psycopg
+from psycopg_pool import ConnectionPool
 
 __all__ = ["PostgresByHand"]
 
@@ -95,6 +98,10 @@ END $$
 """
 
 _CALL = "SELECT start_by_hand(%s, %s, %s)"
+_PATIENCE_SECONDS = 60.0
+
+
+_OPTIONS = {"autocommit": True, "options": "-c search_path=research_fsm"}
 
 
 class PostgresByHand:
@@ -102,35 +109,47 @@ class PostgresByHand:
 
     Args:
         address: A database with a store in it.
-        connections: How many callers are served at once; the others wait for a connection.
+        callers: How many callers there are.
+        connections: How many connections they have at most. Where that is fewer, `psycopg_pool` hands them out.
     """
 
-    def __init__(self, address: str, connections: int) -> None:
+    def __init__(self, address: str, callers: int, connections: int) -> None:
+        pooled, connections = callers > connections, min(callers, connections)
+        self._pool = ConnectionPool(
+            address, min_size=connections, max_size=connections, kwargs=_OPTIONS, open=True, timeout=_PATIENCE_SECONDS
+        )
+        self._pool.wait(_PATIENCE_SECONDS)
         self._free: SimpleQueue[psycopg.Connection[tuple[str]]] = SimpleQueue()
-        self._all = [
-            psycopg.connect(address, autocommit=True, options="-c search_path=research_fsm") for _ in range(connections)
-        ]
-        for connection in self._all:
-            self._free.put(connection)
+        for _ in range(0 if pooled else connections):
+            self._free.put(self._pool.getconn())
+        self._lend = self._pool.connection if pooled else self._own
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for connection in self._all:
-            connection.close()
+        while not self._free.empty():
+            self._pool.putconn(self._free.get())
+        self._pool.close()
 
     def prepare(self) -> None:
         """Make the functions."""
-        self._all[0].execute(_FUNCTIONS)
+        with self._lend() as connection:
+            connection.execute(_FUNCTIONS)
 
     def start(self, person_id: str) -> bool:
         """Start one person, in one call and one commit."""
-        connection = self._free.get()
-        try:
+        with self._lend() as connection:
             row = connection.execute(_CALL, (person_id, str(uuid4()), person_id), prepare=True).fetchone()
-        finally:
-            self._free.put(connection)
         if row is None or not row[0].startswith('["Queued"'):
             raise AssertionError(f"answered {row}")
         return True
+
+    @contextmanager
+    def _own(self) -> "Iterator[psycopg.Connection[tuple[str]]]":
+        """Lend a connection to a caller who finds one free: more than a connection of its own would cost it."""
+        connection = self._free.get()
+        try:
+            yield connection
+        finally:
+            self._free.put(connection)

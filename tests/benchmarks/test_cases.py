@@ -24,7 +24,7 @@ from research_fsm.storage import Head
 from research_fsm.stores.postgres import PostgresStore
 from research_fsm.stores.sqlite import SQLiteStore
 
-QUICK = sorted(set(CASES) - {"peers", "postgres-peers", "slow-flushes"})
+QUICK = sorted(set(CASES) - {"peers", "postgres-peers", "postgres-slow-flushes", "slow-flushes"})
 """All but what starts other people's libraries, and what runs the program again; the next test does that."""
 
 _TABLES = ("events", "heads", "unique_keys", "queue", "receipts", "documents")
