@@ -6,9 +6,10 @@ folds with the same `evolve` as everything else, and never writes. What the log 
 a partner's LinkedIn URL is personal data, so that a lost unique key of one is not found.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from itertools import islice
+from types import MappingProxyType
 
 from attrs import frozen
 
@@ -32,15 +33,17 @@ from research_fsm.events import (
     PersonEvent,
     RunStarted,
 )
-from research_fsm.laws import Erased, Finding
+from research_fsm.laws import STATEMENTS, Erased, Finding
 from research_fsm.person import Hold
 from research_fsm.storage import Query, Reader, RecordedEvent, next_hash
 
-__all__ = ["BESIDE", "verify", "verify_events"]
+__all__ = ["OF_EVENTS", "verify", "verify_events"]
 
-BESIDE = frozenset({"way_out", "heads_are_folds", "documents_match"})
-"""The laws about what stands beside a log, which `verify_events` cannot look at."""
-
+OF_EVENTS: Mapping[str, str] = MappingProxyType(
+    {law: words for law, words in STATEMENTS.items() if law not in {"way_out", "heads_are_folds", "documents_match"}}
+    | {"keys_are_kept": "A request key has started at most one run."}
+)
+"""The laws that `verify_events` looks at: what of each can be seen without what stands beside a log."""
 
 _PAGE = 200
 """How many events are followed before what stands beside them is looked at, all of it together."""

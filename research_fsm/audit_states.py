@@ -22,9 +22,15 @@ from research_fsm.storage import Reader, RecordedEvent
 
 __all__ = ["LAWS", "TRIGGERS", "verify_states"]
 
-LAWS = frozenset({"readable", "gapless", "legal", "heads_are_folds"})
-"""The laws that are looked at, each as far as columns show it."""
-
+LAWS: Mapping[str, str] = MappingProxyType(
+    {
+        "readable": "Every event names a stream.",
+        "gapless": "A stream's versions are 1, 2, 3 …, each once, in the order of their positions.",
+        "legal": "Every event, by its name, is one that the lifecycle table allows in the phase it finds.",
+        "heads_are_folds": "A head is at the last event of its stream, and in the phase that the events lead to.",
+    }
+)
+"""The laws that are looked at, and what of each columns can show."""
 
 _AT_HAND = 25_000
 """How many streams are remembered without looking into the file: little is known of each."""

@@ -5,7 +5,7 @@ Floor 6; the only module that imports rich. Text from outside is never read as m
 
 import io
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console, Group, RenderableType
@@ -150,21 +150,19 @@ def tokens(found: Sequence[Token]) -> RenderableType:
     return table
 
 
-def findings(found: Sequence[Finding], laws: Collection[str], erased: Sequence[Erased]) -> RenderableType:
+def findings(found: Sequence[Finding], laws: Mapping[str, str], erased: Sequence[Erased]) -> RenderableType:
     """Draw every law that was looked at, kept or broken, with each place where it is broken; and who was erased."""
     parts = []
-    for law in dict.fromkeys((*STATEMENTS, *(one.law for one in found))):
+    for law in dict.fromkeys((*laws, *(one.law for one in found))):
         broken = [one for one in found if one.law == law]
-        if not broken and law not in laws:
-            continue
-        parts.append(_marked("problem" if broken else "ok", law, STATEMENTS.get(law, "")))
+        parts.append(_marked("problem" if broken else "ok", law, laws.get(law, "")))
         for one in broken:
             place = one.stream if one.version is None else f"{one.stream} version {one.version}"
             parts.append(Text(f"    {place}: {one.words}"))
     parts.extend(Text(str(one)) for one in erased[:_ERASED_AT_MOST])
     if len(erased) > _ERASED_AT_MOST:
         parts.append(Text(f"{len(erased) - _ERASED_AT_MOST} more people were erased: --json names them"))
-    kept = "the log keeps every law" if set(laws) >= set(STATEMENTS) else "the log keeps each of these laws"
+    kept = "the log keeps every law" if laws is STATEMENTS else "the log keeps each of these laws"
     parts.append(Text(f"{len(found)} findings" if found else kept))
     return Group(*parts)
 
