@@ -40,16 +40,16 @@ class Elements(HTMLParser):
                 self.loaded.add(value)
 
 
-def built(folder: Path) -> tuple[int, str]:
-    """Build the site in a folder; return the exit code and what was printed."""
+def copied(folder: Path) -> Path:
+    """Copy to a folder what the site is made from."""
     for name in MADE_FROM:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, folder / name)
-    return build(folder)
+    return folder
 
 
 def build(folder: Path) -> tuple[int, str]:
-    """Build what is in a folder already."""
+    """Build the site in a folder; return the exit code and what was printed."""
     words = [sys.executable, "-m", "zensical", "build", "--strict", "--clean"]
     done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603
     return done.returncode, re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
@@ -59,7 +59,7 @@ def build(folder: Path) -> tuple[int, str]:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built once for all of these tests."""
     folder = tmp_path_factory.mktemp("site")
-    code, printed = built(folder)
+    code, printed = build(copied(folder))
     assert code == 0, printed
     assert "griffe:" not in printed, printed  # A docstring and a signature that disagree.
     return folder / "site"
@@ -92,20 +92,23 @@ def test_every_page_is_in_the_navigation() -> None:
     assert sorted(navigation()) == sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md"))
 
 
+@pytest.mark.long
 def test_every_page_is_built(pages: dict[str, Elements]) -> None:
     """The strict build ends well, and leaves a page for each."""
     assert {name.removesuffix(".md") + ".html" for name in navigation()} <= set(pages)
 
 
+@pytest.mark.long
 def test_a_link_that_leads_nowhere_fails_the_build(tmp_path: Path) -> None:
     """So does a heading that is not there: the build is strict."""
-    built(tmp_path)
+    copied(tmp_path)
     (tmp_path / "docs" / "glossary.md").write_text("# Glossary\n\n[a](nowhere.md) [b](tutorial.md#nothing)\n")
     code, printed = build(tmp_path)
     assert code != 0
     assert printed.count("Warning") == 2, printed
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("module", public_modules())
 def test_every_public_name_is_in_the_reference(module: str, pages: dict[str, Elements]) -> None:
     """Each name of a public module's `__all__` has an entry to link to."""
@@ -135,6 +138,7 @@ def test_examples_use_what_is_public(page: Path) -> None:
             assert name in exported or f"{module}.{name}" in public, f"{module}.{name} is not public"
 
 
+@pytest.mark.long
 def test_nothing_is_loaded_from_elsewhere(pages: dict[str, Elements]) -> None:
     """No font, script or picture of somebody else's: the site works without a network."""
     assert {address for page in pages.values() for address in page.loaded if "//" in address} == set()
