@@ -16,7 +16,7 @@ from research_fsm.audit import verify
 from research_fsm.stores.postgres import PostgresStore
 from tests.postgres.examples import plain, tell
 from tests.postgres.jobs import ADA, JOBS, apply_schema
-from tests.system.program import until
+from tests.system.program import killed_in_the_end, until
 
 SERVICE = '''
 import os, time
@@ -74,13 +74,8 @@ def worker(address: str, folder: Path, concurrency: int = 1) -> Iterator["subpro
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(folder), "ADDRESS": address},
         )
-    try:
+    with killed_in_the_end(process):
         yield process
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGCONT)
-            process.kill()
-        process.wait()
 
 
 def start(runs: Runs, people: int = 1) -> list[str]:

@@ -10,12 +10,26 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from attrs import frozen
 
-__all__ = ["LEASES", "Callers", "Server", "calling", "fire", "serving", "started", "until", "working"]
+__all__ = [
+    "LEASES",
+    "Callers",
+    "Server",
+    "calling",
+    "fire",
+    "killed_in_the_end",
+    "serving",
+    "started",
+    "until",
+    "working",
+]
 
 LEASES = ("--worker-lease", "1s", "--renew-every", "300ms")
+A = TypeVar("A", str, bytes)
+
 _LONGEST_SECONDS = 60
 
 _CALLER = """
@@ -55,6 +69,20 @@ class Server:
 
 
 @contextmanager
+def killed_in_the_end(process: "subprocess.Popen[A]") -> Iterator["subprocess.Popen[A]"]:
+    """Kill a process when the block is left, also if it is stopped."""
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGCONT)
+            process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+@contextmanager
 def started(path: Path, *arguments: str, folder: Path | None = None) -> Iterator["subprocess.Popen[str]"]:
     """Run a command of the program while the block runs; it is killed when the block is left."""
     process = subprocess.Popen(  # noqa: S603  # The program itself.
@@ -65,15 +93,8 @@ def started(path: Path, *arguments: str, folder: Path | None = None) -> Iterator
         cwd=folder or path.parent,
         env={**os.environ, "PYTHONPATH": str(folder or path.parent)},
     )
-    try:
+    with killed_in_the_end(process):
         yield process
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGCONT)
-            process.kill()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
 
 
 @contextmanager
