@@ -5,8 +5,11 @@ An answer's `accepted()` is exactly its successes, a `match` over an answer is e
 
 from typing import assert_never, assert_type
 
+from procrastinate import App
+
 from research_fsm import Profile, RecoveryPass, Runs
 from research_fsm.async_runs import AsyncRuns
+from research_fsm.dispatchers.procrastinate import Procrastinate, add_tasks
 from research_fsm.driver import InThreads
 from research_fsm.outcomes import (
     Added,
@@ -39,6 +42,7 @@ from research_fsm.reads import Balance, PeoplePage, PersonDetails, ReportDetails
 from research_fsm.requests import AsyncDispatcher, Dispatcher
 from research_fsm.storage import RecordedEvent, Token
 from research_fsm.stores.memory import MemoryStore
+from research_fsm.stores.postgres import PostgresStore
 from research_fsm.tokens import NewToken
 from research_fsm.worker import Report, ResearchRequest, Worker
 
@@ -132,6 +136,15 @@ def engines(blocking: Dispatcher, awaiting: AsyncDispatcher) -> tuple[Runs, Asyn
     """An engine that blocks is for who blocks, and in threads for who awaits."""
     store = MemoryStore()
     return Runs(store, blocking), AsyncRuns(store, awaiting), AsyncRuns(store, InThreads(blocking))
+
+
+def jobs(app: App, address: str) -> PostgresStore:
+    """Procrastinate's workers have the same pipelines as ours."""
+    research = Procrastinate(queue="research", priority=1)
+    store = PostgresStore(address, jobs=research)
+    add_tasks(app, research, lambda: Runs(store), blocking)
+    add_tasks(app, research, lambda: Runs(store), awaiting, recover_at=None)
+    return store
 
 
 def pipelines() -> tuple[Worker, Worker]:
