@@ -15,8 +15,8 @@ from research_fsm.cli.session import Session
 from research_fsm.stores.postgres_address import Place
 from research_fsm.stores.postgres_errors import ServerSaid, WireLost, failure
 from research_fsm.stores.postgres_schema import APPEND_ONLY, RIGHTS, SCHEMA_VERSION
+from research_fsm.stores.postgres_server import Address
 from research_fsm.stores.postgres_statements import Dialect
-from research_fsm.stores.postgres_wire import Address
 
 __all__ = ["look"]
 
@@ -59,7 +59,7 @@ def look(session: Session) -> Seen:
         StoreError: The server cannot be reached, or lets nobody in.
     """
     place = Place.of(session.store)
-    address, dialect = Address.of(place.conninfo), Dialect(place.schema)
+    address, dialect = Address.of(session.store), Dialect(place.schema)
     try:
         with address.connect() as connection, connection.transaction():
             connection.prepare_threshold = None  # Behind a pooler, what is prepared is somebody else's.

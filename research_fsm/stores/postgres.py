@@ -28,9 +28,10 @@ from research_fsm.stores.postgres_load import LOADING
 from research_fsm.stores.postgres_opening import open_first
 from research_fsm.stores.postgres_reads import READING, PostgresReader, Source
 from research_fsm.stores.postgres_schema import Jobs, migrate, read_settings
+from research_fsm.stores.postgres_server import Address
 from research_fsm.stores.postgres_statements import Dialect
 from research_fsm.stores.postgres_watch import PostgresWatch, listen
-from research_fsm.stores.postgres_wire import Address, Wire, settings
+from research_fsm.stores.postgres_wire import Wire, settings
 from research_fsm.stores.postgres_writer import Writer
 from research_fsm.stores.postgres_writes import WRITING
 
@@ -91,12 +92,12 @@ class PostgresStore(PostgresReader):
         if not timedelta(0) <= wait <= _LONGEST:
             raise InvalidInput("wait", f"{wait} is not between 0 and {_LONGEST.days} day")
         place = Place.of(address)
-        self._address = Address.of(place.conninfo)
+        self._address = Address.of(address)
         self._where, self._wait = self._address.where, wait / timedelta(seconds=1)
         self._prepared = place.prepared if prepared is None else prepared
         self._create = create
         self._jobs = jobs
-        self._direct = None if direct is None else Address.of(Place.of(direct).conninfo)
+        self._direct = None if direct is None else Address.of(direct)
         # What is prepared on a host's connection is the host's.
         self._dialect = self._unprepared = Dialect(place.schema if schema is None else schema, prepares=False)
         self._known: bytes | None = None

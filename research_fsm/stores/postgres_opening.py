@@ -8,7 +8,8 @@ import time
 from psycopg import pq
 
 from research_fsm.stores.postgres_errors import ServerSaid, WireLost, failure
-from research_fsm.stores.postgres_wire import Address, Wire
+from research_fsm.stores.postgres_server import Address
+from research_fsm.stores.postgres_wire import Wire
 
 __all__ = ["open_first"]
 

@@ -18,8 +18,9 @@ from typing import Protocol
 from research_fsm.errors import InvalidInput, StoreDamaged, StoreForeign, StoreTooNew, StoreUnavailable
 from research_fsm.stores.postgres_address import SCHEMA, Place
 from research_fsm.stores.postgres_errors import ServerSaid, WireLost, failure
+from research_fsm.stores.postgres_server import Address
 from research_fsm.stores.postgres_statements import Dialect
-from research_fsm.stores.postgres_wire import Address, Wire
+from research_fsm.stores.postgres_wire import Wire
 
 __all__ = ["APPEND_ONLY", "RIGHTS", "SCHEMA_VERSION", "Jobs", "grants", "migrate", "new_schema", "read_settings"]
 
@@ -255,7 +256,7 @@ def new_schema(address: str, wait: float, *, kept: bool = True) -> Iterator[None
 
 def _say(address: str, statement: str, wait: float) -> None:
     """Execute a statement on a connection of its own; what is let through is that a schema exists."""
-    place = Address.of(Place.of(address).conninfo)
+    place = Address.of(address)
     wire = Wire(place, lambda _: None, wait)
     try:
         wire.run(f"BEGIN; SET LOCAL lock_timeout = {max(1, round(wait * 1000))}; {statement}; COMMIT".encode())

@@ -29,8 +29,9 @@ from research_fsm.stores.group_commit import Ticket
 from research_fsm.stores.postgres import PostgresStore
 from research_fsm.stores.postgres_batch import Batch
 from research_fsm.stores.postgres_errors import ServerSaid, WireLost, failure
+from research_fsm.stores.postgres_server import Address
 from research_fsm.stores.postgres_statements import Dialect
-from research_fsm.stores.postgres_wire import Address, Row, Wire
+from research_fsm.stores.postgres_wire import Row, Wire
 from research_fsm.testing.postgres import PostgresServer
 from tests.postgres.examples import (
     Breaking,

@@ -13,7 +13,8 @@ from psycopg import pq
 from research_fsm.errors import StoreUnavailable
 from research_fsm.stores.postgres import PostgresStore
 from research_fsm.stores.postgres_errors import WireLost
-from research_fsm.stores.postgres_wire import Address, Row, Wire
+from research_fsm.stores.postgres_server import Address
+from research_fsm.stores.postgres_wire import Row, Wire
 from research_fsm.testing.postgres import PostgresServer
 from tests.postgres.examples import appending, notes, plain, tell
 
