@@ -19,11 +19,13 @@ from research_fsm.requests import (
     Dispatch,
     Dispatcher,
     DispatchRequest,
+    Ended,
     Flow,
     Look,
     Read,
     Request,
     Transact,
+    step,
 )
 from research_fsm.storage import Store
 from research_fsm.tokens import with_callback_token
@@ -49,14 +51,10 @@ def drive(flow: Flow[A], store: Store, dispatcher: Dispatcher | None = None) -> 
         store: Where it reads and writes.
         dispatcher: The outside engine; None for the embedded queue, whose flows never ask for one.
     """
-    received: Any = None
-    while True:
-        try:
-            request = flow.send(received)
-        except StopIteration as stop:
-            answer: A = stop.value
-            return answer
-        received = perform(request, store, dispatcher)
+    request = step(flow, None)
+    while not isinstance(request, Ended):
+        request = step(flow, perform(request, store, dispatcher))
+    return request.answer
 
 
 def perform(request: Request, store: Store, dispatcher: Dispatcher | None) -> Any:  # noqa: ANN401  # By request.
@@ -125,14 +123,10 @@ async def settle(begun: set[Any]) -> None:
 
 
 async def _driven(flow: Flow[A], store: Store, dispatcher: AsyncDispatcher | None) -> A:
-    received: Any = None
-    while True:
-        try:
-            request = flow.send(received)
-        except StopIteration as stop:
-            answer: A = stop.value
-            return answer
-        received = await perform_async(request, store, dispatcher)
+    request = step(flow, None)
+    while not isinstance(request, Ended):
+        request = step(flow, await perform_async(request, store, dispatcher))
+    return request.answer
 
 
 async def perform_async(request: Request, store: Store, dispatcher: AsyncDispatcher | None) -> Any:  # noqa: ANN401  # By request.

@@ -22,6 +22,7 @@ __all__ = [
     "Dispatch",
     "DispatchRequest",
     "Dispatcher",
+    "Ended",
     "Flow",
     "Look",
     "Read",
@@ -31,6 +32,7 @@ __all__ = [
     "dispatch",
     "look",
     "read",
+    "step",
     "transact",
 ]
 
@@ -182,6 +184,21 @@ class Cancel:
 
 Request = Transact[Any] | Read[Any] | Dispatch | Look | Cancel
 Flow = Generator[Request, Any, A]
+
+
+@frozen
+class Ended(Generic[A]):
+    """A flow has its answer, and asks for nothing more."""
+
+    answer: A
+
+
+def step(flow: Flow[A], received: Any) -> Request | Ended[A]:  # noqa: ANN401  # By request.
+    """Hand a flow what it asked for, and return what it asks for next; None begins it."""
+    try:
+        return flow.send(received)
+    except StopIteration as stop:
+        return Ended(stop.value)
 
 
 def transact(query: Query, rule: Rule[A]) -> Flow[A]:

@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 from research_fsm.events import AttemptResult
 from research_fsm.outcomes import Created, Recovered, Submitted
-from research_fsm.requests import Dispatch, Flow
+from research_fsm.requests import Dispatch, Ended, Flow, step
 
 __all__ = ["Attempt", "Done", "Known", "Observer", "Watched", "watching"]
 
@@ -88,18 +88,15 @@ class Watched:
 
     def flow(self, flow: Flow[A]) -> Flow[A]:
         """Return the same flow, whose attempts are told."""
-        received = None
-        while True:
-            try:
-                request = flow.send(received)
-            except StopIteration as stop:
-                answer: A = stop.value
-                return answer
+        request = step(flow, None)
+        while not isinstance(request, Ended):
             received = yield request
             if isinstance(request, Dispatch):
                 sent = request.request
                 for observer in self.observers:
                     observer.attempt(Attempt(sent.person_id, sent.run_id, sent.run_no, received.result))
+            request = step(flow, received)
+        return request.answer
 
     def told(self, answer: A) -> A:
         """Return the answer, once it was noted."""
