@@ -24,6 +24,9 @@ import pytest
 from research_fsm import Profile, RecoveryPass, Runs, StoreBusy
 from research_fsm.cli.running import recovering
 from research_fsm.cli.together import Task, side_by_side
+from research_fsm.stores.memory import wall_clock
+from research_fsm.testing.engine import FakeEngine, FakeRequest, FakeResponse
+from research_fsm.testing.engine_http import serve
 from tests.cli.conftest import Program
 
 _PATIENCE_SECONDS = 60.0
@@ -249,6 +252,53 @@ def test_serve_recovers_in_the_background(program: Program, spawn: Spawn) -> Non
     code, _, stderr = _ended(server)
     assert code == 0
     assert "failed" in stderr
+
+
+class Thinking(FakeEngine):
+    """An engine that takes its time over each request."""
+
+    def __init__(self) -> None:
+        super().__init__(wall_clock)
+        self.asked, self.allowed = threading.Event(), threading.Event()
+
+    def handle(self, request: FakeRequest) -> FakeResponse:
+        """Answer when it is allowed to."""
+        self.asked.set()
+        assert self.allowed.wait(_PATIENCE_SECONDS)
+        return super().handle(request)
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_serve_finishes_a_start_that_the_engine_thinks_about(
+    program: Program, spawn: Spawn, monkeypatch: pytest.MonkeyPatch, *, leaves: bool
+) -> None:
+    """SIGTERM comes while the engine has not answered yet: the caller is answered, or, if gone, the log knows of it."""
+    program("grant", "acme", 5)
+    person_id = program.person()
+    token = program.json("token", "create", "acme")["token"]
+    engine = Thinking()
+    with serve(engine) as url:
+        monkeypatch.setenv("TRIGGER_API_URL", url)
+        monkeypatch.setenv("TRIGGER_SECRET_KEY", engine.secret_key)
+        outside = ("--dispatcher", "trigger", "--public-url", "https://research.example/api")
+        server = spawn("serve", "--port", 0, "--json", *outside)
+        assert server.stdout is not None
+        port = json.loads(server.stdout.readline())["port"]
+        with socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE_SECONDS) as caller:
+            head = (
+                f"POST /api/deep-research/people/{person_id}/run HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}"
+            )
+            caller.sendall(f"{head}\r\n\r\n".encode())
+            assert engine.asked.wait(_PATIENCE_SECONDS)
+            if leaves:
+                caller.close()
+            server.terminate()
+            engine.allowed.set()
+            assert leaves or caller.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        assert _ended(server)[0] == 0
+    assert len(engine.runs) == 1
+    assert _phase(program, person_id) == "queued"
+    assert program.json("verify")["findings"] == []
 
 
 def test_what_is_served_is_observed(program: Program, spawn: Spawn) -> None:
