@@ -99,7 +99,7 @@ class Office:
         async def work() -> None:
             async with app.open_async():
                 if recover:
-                    await app.configure_task(f"{JOBS.task}.recover", priority=8).defer_async(timestamp=0)
+                    await app.configure_task(f"{JOBS.task}.recover").defer_async(timestamp=0)
                 given = {"wait": False, "install_signal_handlers": False, "listen_notify": False, **options}
                 await asyncio.gather(*(app.run_worker_async(**given) for _ in range(workers)))
 

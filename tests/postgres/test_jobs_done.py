@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from procrastinate import App, PsycopgConnector
+from procrastinate.exceptions import AlreadyEnqueued
 
 from research_fsm import PersonDetails, Policy, Runs
 from research_fsm.audit import verify
@@ -274,6 +275,25 @@ def test_recovery_leaves_no_rows_behind(office: Office) -> None:
     for _pass in range(3):
         office.work(recover=True)
     assert office.recoveries() == ["failed", "succeeded"]
+
+
+def test_recovery_goes_first_and_one_waits_at_a_time(office: Office) -> None:
+    """A backlog does not keep it waiting, and it makes none of its own; it is where the workers listen."""
+    office.started()
+    app = office.app()
+
+    async def defer() -> None:
+        async with app.open_async():
+            recover = app.configure_task(f"{JOBS.task}.recover")
+            await recover.defer_async(timestamp=0)
+            with pytest.raises(AlreadyEnqueued):
+                await recover.defer_async(timestamp=1)
+
+    asyncio.run(defer())
+    with plain(office.address) as client:
+        queue = tell(client, "SELECT queue_name, task_name FROM procrastinate_jobs ORDER BY priority DESC")
+    assert queue == [("research", f"{JOBS.task}.recover"), ("research", JOBS.task)]
+    assert {task.queue for task in app.tasks.values() if task.name.startswith(JOBS.task)} == {"research"}
 
 
 def test_recovery_is_a_whole_recovery_pass(address: str) -> None:
