@@ -30,9 +30,15 @@ _SECRET = re.compile(r"[^=]*(?:password|secret|scram|options|%)[^=]*=", re.IGNOR
 _WRITTEN = {"true": True, "false": False}
 
 
-def is_url(text: str) -> bool:
-    """Return whether a text is the address of a PostgreSQL database, and not the name of a file."""
-    return text.startswith(_SCHEMES)
+def is_url(store: str) -> bool:
+    """Return whether a store is named by the address of a PostgreSQL database, and not as a file.
+
+    Raises:
+        InvalidInput: It is an address of another kind, such as another library's. The message does not repeat it.
+    """
+    if "://" in store and not store.startswith(_SCHEMES):
+        raise InvalidInput("store", "is a file, or an address that begins with postgresql://")
+    return store.startswith(_SCHEMES)
 
 
 @frozen
@@ -58,7 +64,7 @@ class Place:
         Raises:
             InvalidInput: It is none. The message does not repeat it.
         """
-        if not is_url(address):
+        if not address.startswith(_SCHEMES):
             return cls(address, "")  # host=… dbname=…, which are libpq's alone.
         found = _URL.fullmatch(address)
         if found is None:

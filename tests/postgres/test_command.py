@@ -264,6 +264,16 @@ def test_a_transaction_that_somebody_keeps_open_is_a_warning(address: str, monke
 # --- the address -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("words", [("balance", "acme"), ("grant", "acme", "1"), ("verify",), ("doctor",), ("demo",)])
+def test_an_address_of_another_kind_is_refused(words: tuple[str, ...]) -> None:
+    """It is not taken for a file, whose name would be shown with the password in it."""
+    store = "postgresql+psycopg://me:secret@host/app"
+    done = CliRunner().invoke(cli, ["--store", store, *words])
+    assert done.exit_code == 2
+    assert "begins with postgresql://" in done.output
+    assert "secret" not in done.output
+
+
 @pytest.mark.parametrize(
     ("store", "shown"),
     [
