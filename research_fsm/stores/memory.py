@@ -6,7 +6,6 @@ Floor 5. For tests, and for comparing other stores with. Nothing survives the pr
 import secrets
 import threading
 import time
-from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Self, TypeVar
@@ -107,7 +106,8 @@ class MemoryStore:
 
     def transact(self, query: Query, rule: Rule[A]) -> A:
         """Load, decide and write under the lock; see `storage.Store`."""
-        with self._inside() as tables:
+        with self._lock:
+            tables = self._opened()
             now = self.now()
             write = self._decided(query, rule, now)
             _check(tables, write)
@@ -132,7 +132,8 @@ class MemoryStore:
         return OrderedWatch(_WHERE, self._newest)
 
     def _newest(self) -> int:
-        with self._inside() as tables:
+        with self._lock:
+            tables = self._opened()
             return len(tables.events)
 
     @contextmanager
@@ -143,46 +144,52 @@ class MemoryStore:
     def fork(self, clock: Callable[[], int]) -> "MemoryStore":
         """Return another store with the same contents and secret, which goes its own way from here."""
         other = MemoryStore(clock)
-        with self._inside() as tables:
+        with self._lock:
+            tables = self._opened()
             other._tables, other._secret = tables.copy(), self._secret
         return other
 
     def contents(self) -> Hashable:
         """Return everything that decides what comes next: equal in two stores whose streams went the same way."""
-        with self._inside() as tables:
+        with self._lock:
+            tables = self._opened()
             kinds = (tables.heads, tables.documents, tables.keys, tables.receipts, tables.tokens)
             return (*(frozenset(rows.items()) for rows in kinds), tuple(tables.queue.values()))
 
     def read(self, query: Query) -> View:
         """Load what a query names."""
-        with self._inside():
+        with self._lock:
+            self._opened()
             return self._load(query, self.now())
 
     def events(self, stream: str | None = None, *, after: int = 0) -> Iterator[RecordedEvent]:
         """Yield the events of a stream by version, or all of them by position."""
-        with self._inside() as tables:
-            if stream is not None:
-                found = tables.streams.get(stream, [])[after:]
-            else:
-                found = tables.events[bisect_right(tables.events, after, key=lambda event: event.position) :]
+        with self._lock:
+            tables = self._opened()
+            # Nothing is ever taken out of the log, so that a position is a place, as a version is.
+            log = tables.events if stream is None else tables.streams.get(stream, [])
+            found = log[after:]
         yield from found
 
     def heads(self) -> Iterator[Head]:
         """Yield every head, by stream."""
-        with self._inside() as tables:
+        with self._lock:
+            tables = self._opened()
             found = [tables.heads[stream] for stream in sorted(tables.heads)]
         yield from found
 
     def linked(self, link: str, *, before: int | None = None, limit: int = 100) -> list[Head]:
         """Return heads that link to a stream, newest first."""
-        with self._inside() as tables:
+        with self._lock:
+            tables = self._opened()
             found = [head for head in tables.heads.values() if head.link == link]
         page = (head for head in found if before is None or head.first < before)
         return sorted(page, key=lambda head: -head.first)[:limit]
 
     def due(self, tags: tuple[str, ...], until: int, *, after: tuple[int, str] | None, limit: int) -> list[Head]:
         """Return heads that somebody has to look at, most overdue first."""
-        with self._inside() as tables:
+        with self._lock:
+            tables = self._opened()
             found = [
                 (head.due, head.stream, head)
                 for head in tables.heads.values()
@@ -193,33 +200,35 @@ class MemoryStore:
 
     def keys(self) -> Iterator[UniqueKey]:
         """Yield every unique key, in order."""
-        with self._inside() as tables:
+        with self._lock:
+            tables = self._opened()
             found = [tables.keys[name] for name in sorted(tables.keys)]
         yield from found
 
     def entries(self) -> Iterator[QueueEntry]:
         """Yield every queue entry, first come first."""
-        with self._inside() as tables:
+        with self._lock:
+            tables = self._opened()
             found = list(tables.queue.values())
         yield from found
 
     def tokens(self, owner: str | None = None) -> list[Token]:
         """Return an owner's access tokens, or everybody's, oldest first."""
-        with self._inside() as tables:
+        with self._lock:
+            tables = self._opened()
             return [token for token in tables.tokens.values() if owner in (None, token.owner)]
 
     def token(self, digest: str) -> Token | None:
         """Return the access token with this digest."""
-        with self._inside() as tables:
+        with self._lock:
+            tables = self._opened()
             return next((token for token in tables.tokens.values() if token.digest == digest), None)
 
-    @contextmanager
-    def _inside(self) -> Iterator[_Tables]:
-        """Keep writers out. Nothing is yielded to a caller from in here, who would keep them out at leisure."""
-        with self._lock:
-            if self._closed:
-                raise StoreClosed(_WHERE, "the store was closed; open another one")
-            yield self._tables
+    def _opened(self) -> _Tables:
+        """Return what is kept, to whoever has the lock; nobody yields to a caller meanwhile, who would keep it."""
+        if self._closed:
+            raise StoreClosed(_WHERE, "the store was closed; open another one")
+        return self._tables
 
     def _load(self, query: Query, now: int) -> View:
         tables = self._tables
@@ -229,16 +238,17 @@ class MemoryStore:
         if query.next_entry:
             free = (row for row in tables.queue.values() if row.lease_until is None or row.lease_until <= now)
             entry = next(free, None)
-        streams = {*query.streams, *(key.stream for key in keys.values()), *(row.stream for row in receipts.values())}
+        named = [*query.streams, *(key.stream for key in keys.values()), *(row.stream for row in receipts.values())]
         if entry is not None:
-            streams.add(entry.stream)
-        heads = {stream: tables.heads[stream] for stream in streams if stream in tables.heads}
-        links = {head.link for head in heads.values() if head.link is not None}
-        heads |= {link: tables.heads[link] for link in links if link in tables.heads}
+            named.append(entry.stream)
+        heads = {stream: tables.heads[stream] for stream in named if stream in tables.heads}
+        for link in [head.link for head in heads.values() if head.link is not None]:
+            if link in tables.heads:
+                heads[link] = tables.heads[link]
         documents = {
             (stream, name): tables.documents[stream, name]
-            for stream in heads
             for name in query.documents
+            for stream in heads
             if (stream, name) in tables.documents
         }
 

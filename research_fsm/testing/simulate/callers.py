@@ -5,6 +5,7 @@ asked again of another.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from research_fsm import flows, requests, transactions
@@ -47,6 +48,7 @@ _REPEATED = 900_000
 """People of repeated creates are numbered from here, so that nobody is met twice."""
 
 
+@lru_cache
 def person_id_of(name: str) -> str:
     """Return the id of somebody by their name in a schedule, such as p1."""
     return f"00000000-0000-4000-8000-1{name[1:]:0>11}"

@@ -148,7 +148,12 @@ class Dice:
         """Choose somebody who is in one of these phases; now and then anybody."""
         if self._chance(0.1):
             return self._of(world.people)
-        fitting = [name for name in world.people if world.watch.person(person_id_of(name)).phase in phases]
+        known = world.watch.people
+        fitting = [
+            name
+            for name in world.people
+            if (person := known.get(person_id_of(name))) is not None and person.phase in phases
+        ]
         return self._of(fitting) if fitting else None
 
     # --- who goes on ---
@@ -218,7 +223,8 @@ class Dice:
         return ("recover", self._name("r"), self._server(world))
 
     def _take(self, world: World) -> Step | None:
-        waiting = [person for person in world.watch.people.values() if transactions.waits(person)]
+        people = () if world.setting.kind == "outside" else world.watch.people.values()
+        waiting = [person for person in people if transactions.waits(person)]
         fresh = any(person.phase is Phase.QUEUED for person in waiting)
         if not fresh and not self._chance(0.3 if waiting else 0.03):
             return None

@@ -198,14 +198,18 @@ class World:
             self._done(actor, done.value)
         except ResearchError as error:
             self.actors.pop(actor.name, None)
-            self.say(f"{actor.name} is told: {error}")
+            self._tell_caller(actor, error)
 
     def _done(self, actor: Actor, answer: object) -> None:
         if actor.ending is not None:
             self._ended(actor, actor.name)
         elif actor.caller:
-            self.say(f"{actor.name} is told: {answer}")
+            self._tell_caller(actor, answer)
             self.hold_to(list(self.witness.told(answer, actor.key)))
+
+    def _tell_caller(self, actor: Actor, answer: object) -> None:
+        if self.tell is not None:  # Else it is not even put into words, which takes longer than the step.
+            self.tell(f"{actor.name} is told: {answer}")
 
     def _ended(self, actor: Actor, external_id: str) -> None:
         """Let an engine run end as its task did, unless somebody ended it before."""
