@@ -174,6 +174,15 @@ def test_an_extra_that_is_not_installed_is_named(program: Program, monkeypatch: 
     assert "pip install 'research-fsm[serve]'" in result.stderr
 
 
+def test_a_driver_that_is_not_installed_is_named() -> None:
+    """A store on a server needs one, and a file does not."""
+    source = "import sys; sys.modules['psycopg'] = None; from research_fsm.cli import main; main()"
+    words = ("--store", "postgresql://host/app", "balance", "acme")
+    done = subprocess.run([sys.executable, "-c", source, *words], capture_output=True, text=True, check=False)  # noqa: S603  # Our own interpreter.
+    assert done.returncode == 2
+    assert "pip install 'research-fsm[postgres]'" in done.stderr
+
+
 # --- a pipeline by name ------------------------------------------------------------------------------------------
 
 
