@@ -1,8 +1,10 @@
 """What the tests of the command line share: a store of their own, and the program called in this process."""
 
 import json
+import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,11 @@ from research_fsm.cli import cli
 from research_fsm.events import AttemptResult
 from research_fsm.requests import AttemptOutcome, DispatchRequest
 from research_fsm.stores.sqlite import SQLiteStore
+
+PATIENCE_SECONDS = 60.0
+"""How long a test waits for what must come."""
+
+Spawn = Callable[..., "subprocess.Popen[str]"]
 
 PIPELINES = '''
 """Pipelines of the tests."""
@@ -127,3 +134,26 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
 def _made_here(folder: Path) -> set[str]:
     return {file.stem for file in folder.glob("*.py")}
+
+
+@pytest.fixture
+def spawn(program: Program, tmp_path: Path) -> Iterator[Spawn]:
+    """Start the program as a process of its own; whatever still lives at the end of the test is killed."""
+    spawned: list[tuple[subprocess.Popen[str], threading.Timer]] = []
+
+    def start(*words: object) -> subprocess.Popen[str]:
+        called = [sys.executable, "-m", "research_fsm", "--store", str(program.store), *map(str, words)]
+        process = subprocess.Popen(  # noqa: S603  # Our own interpreter.
+            called, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        watchdog = threading.Timer(PATIENCE_SECONDS, process.kill)  # So that no line is waited for without end.
+        watchdog.daemon = True
+        watchdog.start()
+        spawned.append((process, watchdog))
+        return process
+
+    yield start
+    for process, watchdog in spawned:
+        watchdog.cancel()
+        process.kill()
+        process.communicate()

@@ -6,81 +6,22 @@ Nothing here waits for a time to pass: it waits for something to be seen, and gi
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import pytest
 
 from research_fsm import Profile, RecoveryPass, Runs, StoreBusy
 from research_fsm.cli.running import recovering
 from research_fsm.cli.together import Task, side_by_side
-from research_fsm.stores.memory import wall_clock
-from research_fsm.testing.engine import FakeEngine, FakeRequest, FakeResponse
-from research_fsm.testing.engine_http import serve
-from tests.cli.conftest import Program
-
-_PATIENCE_SECONDS = 60.0
-_STEP_SECONDS = 0.02
-
-Spawn = Callable[..., "subprocess.Popen[str]"]
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait until something is seen."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(_STEP_SECONDS)
-
-
-@pytest.fixture
-def spawn(program: Program, tmp_path: Path) -> Iterator[Spawn]:
-    """Start the program as a process of its own; whatever still lives at the end of the test is killed."""
-    spawned: list[tuple[subprocess.Popen[str], threading.Timer]] = []
-
-    def start(*words: object) -> subprocess.Popen[str]:
-        called = [sys.executable, "-m", "research_fsm", "--store", str(program.store), *map(str, words)]
-        process = subprocess.Popen(  # noqa: S603  # Our own interpreter.
-            called, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        watchdog = threading.Timer(_PATIENCE_SECONDS, process.kill)  # So that no line is waited for without end.
-        watchdog.daemon = True
-        watchdog.start()
-        spawned.append((process, watchdog))
-        return process
-
-    yield start
-    for process, watchdog in spawned:
-        watchdog.cancel()
-        process.kill()
-        process.communicate()
-
-
-def _ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
-    stdout, stderr = process.communicate(timeout=_PATIENCE_SECONDS)
-    return process.returncode, stdout, stderr
-
-
-def _queued(program: Program) -> str:
-    program("grant", "acme", 5)
-    person_id = program.person()
-    program("start", person_id)
-    return person_id
-
-
-def _phase(program: Program, person_id: str) -> str:
-    return str(program.json("status", person_id)["phase"])
-
+from tests.cli.conftest import PATIENCE_SECONDS, Program, Spawn
+from tests.cli.processes import ended, phase, queued, until
 
 # --- workers -----------------------------------------------------------------------------------------------------
 
@@ -89,18 +30,18 @@ def test_a_killed_worker_is_taken_over_and_the_run_is_charged_once(
     program: Program, spawn: Spawn, tmp_path: Path
 ) -> None:
     """After kill -9 the next worker has the run under the next delivery; nothing is lost, nothing charged twice."""
-    person_id = _queued(program)
+    person_id = queued(program)
     leases = ("--worker-lease", "600ms", "--renew-every", "100ms")
     first = spawn("work", "--pipeline", "pipelines:patient", *leases)
     until((tmp_path / "at-work").exists)
     first.kill()
-    assert _ended(first)[0] == -signal.SIGKILL
-    assert _phase(program, person_id) == "executing"
+    assert ended(first)[0] == -signal.SIGKILL
+    assert phase(program, person_id) == "executing"
     (tmp_path / "go").touch()
     second = spawn("work", "--pipeline", "pipelines:patient", *leases)
-    until(lambda: _phase(program, person_id) == "complete")
+    until(lambda: phase(program, person_id) == "complete")
     second.terminate()
-    assert _ended(second)[0] == 0
+    assert ended(second)[0] == 0
     claims = [
         event["data"]["delivery"] for event in program.json("history", person_id) if event["type"] == "RunClaimed"
     ]
@@ -114,21 +55,21 @@ def test_a_worker_that_is_asked_to_stop_finishes_its_run(
     program: Program, spawn: Spawn, tmp_path: Path, signum: signal.Signals
 ) -> None:
     """The first signal lets the run at work come to its end, takes no other one, and ends with 0."""
-    person_id, waiting = _queued(program), _queued(program)
+    person_id, waiting = queued(program), queued(program)
     worker = spawn("work", "--pipeline", "pipelines:patient")
     until((tmp_path / "at-work").exists)
     worker.send_signal(signum)
     (tmp_path / "go").touch()
-    code, stdout, stderr = _ended(worker)
+    code, stdout, stderr = ended(worker)
     assert (code, stdout) == (0, "")
     assert "is complete: report 1" in stderr
-    assert _phase(program, person_id) == "complete"
-    assert _phase(program, waiting) in ("queued", "complete")
+    assert phase(program, person_id) == "complete"
+    assert phase(program, waiting) in ("queued", "complete")
 
 
 def test_a_second_signal_ends_a_worker_at_once(program: Program, spawn: Spawn, tmp_path: Path) -> None:
     """Whoever insists is obeyed, though the pipeline never returns; the run waits for another worker."""
-    person_id = _queued(program)
+    person_id = queued(program)
     worker = spawn("work", "--pipeline", "pipelines:patient")
     until((tmp_path / "at-work").exists)
 
@@ -138,14 +79,14 @@ def test_a_second_signal_ends_a_worker_at_once(program: Program, spawn: Spawn, t
 
     until(gone)
     assert worker.returncode == 128 + signal.SIGTERM
-    assert _phase(program, person_id) == "executing"
+    assert phase(program, person_id) == "executing"
 
 
 def test_several_workers_drain_the_queue(program: Program) -> None:
     """Each run is done once, whoever takes it, and the program ends when nothing waits any more."""
-    people = [_queued(program) for _ in range(6)]
+    people = [queued(program) for _ in range(6)]
     assert program("work", "--pipeline", "pipelines:research", "--workers", 3, "--drain").exit_code == 0
-    assert [_phase(program, person_id) for person_id in people] == ["complete"] * 6
+    assert [phase(program, person_id) for person_id in people] == ["complete"] * 6
     assert all(program.json("status", person_id)["reports"] == 1 for person_id in people)
 
 
@@ -156,7 +97,7 @@ def test_recovery_is_repeated_until_it_is_asked_to_stop(program: Program, spawn:
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(2)]
     process.terminate()
-    assert _ended(process)[0] == 0
+    assert ended(process)[0] == 0
     assert [json.loads(line) for line in lines] == [{"recovered": [], "errors": []}] * 2
 
 
@@ -190,147 +131,6 @@ def test_recovery_goes_on_after_a_pass_that_failed(
     ]
 
 
-# --- the server --------------------------------------------------------------------------------------------------
-
-
-def _ask(url: str, token: str, method: str = "GET") -> tuple[int, Any]:
-    request = Request(url, method=method, headers={"Authorization": f"Bearer {token}"})  # noqa: S310  # Our own server.
-    try:
-        with urlopen(request, timeout=_PATIENCE_SECONDS) as answer:  # noqa: S310  # Our own server.
-            return answer.status, json.load(answer)
-    except HTTPError as error:
-        with error:
-            return error.code, json.load(error)
-
-
-def test_serve_works_recovers_and_stops(program: Program, spawn: Spawn) -> None:
-    """Port 0 is answered with the port that was given; a run is worked on; SIGTERM ends it with 0."""
-    program("grant", "acme", 5)
-    person_id = program.person()
-    token = program.json("token", "create", "acme")["token"]
-    server = spawn("serve", "--port", 0, "--pipeline", "pipelines:research", "--json")
-    assert server.stdout is not None
-    listening = json.loads(server.stdout.readline())
-    assert listening.keys() == {"url", "host", "port", "workers"}
-    assert listening["url"] == f"http://127.0.0.1:{listening['port']}"
-    assert (listening["workers"], listening["port"] > 0) == (1, True)
-    people = f"{listening['url']}/api/deep-research/people"
-    assert _ask(f"{people}/{person_id}/run", token, "POST") == (200, {"success": True})
-    until(lambda: _ask(f"{people}/{person_id}/report", token)[1]["report"] is not None)
-    assert _ask(f"{people}/{person_id}/run", token, "POST")[0] == 409
-    server.terminate()
-    code, stdout, stderr = _ended(server)
-    assert (code, stdout) == (0, "")
-    assert "Traceback" not in stderr
-    assert program.json("verify")["findings"] == []
-
-
-def test_serve_says_its_url_and_that_no_worker_is_built_in(spawn: Spawn) -> None:
-    """On standard error: a line each; runs wait in the queue."""
-    server = spawn("serve", "--port", 0)
-    assert server.stderr is not None
-    assert "no worker is built in without --pipeline" in server.stderr.readline()
-    words = server.stderr.readline().split()
-    assert words[:2] == ["listening", "on"]
-    assert _ask(f"{words[2]}/api/healthz", "") == (200, {"status": "ok"})
-    server.send_signal(signal.SIGINT)
-    assert _ended(server) == (0, "", "")
-
-
-def test_serve_recovers_in_the_background(program: Program, spawn: Spawn) -> None:
-    """A run whose worker vanished, and whose deliveries are used up, is failed without anybody asking."""
-    person_id = _queued(program)
-    with program.runs() as runs:
-        runs.take()
-    with sqlite3.connect(program.store) as edited:
-        edited.execute("UPDATE queue SET lease_until = 0")
-        edited.execute("UPDATE heads SET due = 0 WHERE stream = ?", (f"person:{person_id}",))
-    edited.close()
-    server = spawn("serve", "--port", 0, "--recover-every", "10ms", "--max-deliveries", 1)
-    until(lambda: _phase(program, person_id) == "failed")
-    server.terminate()
-    code, _, stderr = _ended(server)
-    assert code == 0
-    assert "failed" in stderr
-
-
-class Thinking(FakeEngine):
-    """An engine that takes its time over each request."""
-
-    def __init__(self) -> None:
-        super().__init__(wall_clock)
-        self.asked, self.allowed = threading.Event(), threading.Event()
-
-    def handle(self, request: FakeRequest) -> FakeResponse:
-        """Answer when it is allowed to."""
-        self.asked.set()
-        assert self.allowed.wait(_PATIENCE_SECONDS)
-        return super().handle(request)
-
-
-@pytest.mark.parametrize("leaves", [False, True])
-def test_serve_finishes_a_start_that_the_engine_thinks_about(
-    program: Program, spawn: Spawn, monkeypatch: pytest.MonkeyPatch, *, leaves: bool
-) -> None:
-    """SIGTERM comes while the engine has not answered yet: the caller is answered, or, if gone, the log knows of it."""
-    program("grant", "acme", 5)
-    person_id = program.person()
-    token = program.json("token", "create", "acme")["token"]
-    engine = Thinking()
-    with serve(engine) as url:
-        monkeypatch.setenv("TRIGGER_API_URL", url)
-        monkeypatch.setenv("TRIGGER_SECRET_KEY", engine.secret_key)
-        outside = ("--dispatcher", "trigger", "--public-url", "https://research.example/api")
-        server = spawn("serve", "--port", 0, "--json", *outside)
-        assert server.stdout is not None
-        port = json.loads(server.stdout.readline())["port"]
-        with socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE_SECONDS) as caller:
-            head = (
-                f"POST /api/deep-research/people/{person_id}/run HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}"
-            )
-            caller.sendall(f"{head}\r\n\r\n".encode())
-            assert engine.asked.wait(_PATIENCE_SECONDS)
-            if leaves:
-                caller.close()
-            server.terminate()
-            engine.allowed.set()
-            assert leaves or caller.recv(65_536).startswith(b"HTTP/1.1 200 ")
-        assert _ended(server)[0] == 0
-    assert len(engine.runs) == 1
-    assert _phase(program, person_id) == "queued"
-    assert program.json("verify")["findings"] == []
-
-
-def test_what_is_served_is_observed(program: Program, spawn: Spawn) -> None:
-    """With a line for each command of the interface and of the worker; spans go nowhere by themselves."""
-    program("grant", "acme", 5)
-    person_id = program.person()
-    token = program.json("token", "create", "acme")["token"]
-    observed = ("--observe", "logs", "--observe", "otel")
-    server = spawn("serve", "--port", 0, "--pipeline", "pipelines:research", "--json", *observed)
-    assert server.stdout is not None
-    people = f"{json.loads(server.stdout.readline())['url']}/api/deep-research/people"
-    assert _ask(f"{people}/{person_id}/run", token, "POST") == (200, {"success": True})
-    until(lambda: _ask(f"{people}/{person_id}/report", token)[1]["report"] is not None)
-    server.terminate()
-    code, _, stderr = _ended(server)
-    assert code == 0
-    assert f"start: Queued, person {person_id}, run 1" in stderr
-    assert f"take: Claimed, person {person_id}, run 1" in stderr
-    assert "complete: Completed" in stderr
-    assert token not in stderr
-
-
-def test_a_port_that_is_taken_is_bad_usage(program: Program) -> None:
-    """The message names it, and no store is made."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        result = program("serve", "--port", port)
-    assert result.exit_code == 2
-    assert f"cannot listen on 127.0.0.1, port {port}" in result.stderr
-    assert not program.store.exists()
-
-
 # --- pipes -------------------------------------------------------------------------------------------------------
 
 
@@ -349,7 +149,7 @@ def test_a_reader_that_goes_away_changes_neither_the_exit_code_nor_standard_erro
         process.stdout.close()
         assert process.stderr is not None
         assert process.stderr.read() == ""
-        assert process.wait(_PATIENCE_SECONDS) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
 
 
 def test_a_follower_hears_what_others_write_and_ends_with_its_reader(program: Program, spawn: Spawn) -> None:
@@ -362,7 +162,7 @@ def test_a_follower_hears_what_others_write_and_ends_with_its_reader(program: Pr
     assert "credits granted (second)" in process.stdout.readline()
     process.stdout.close()
     program("grant", "acme", 7)
-    assert process.wait(_PATIENCE_SECONDS) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
 
 
 def test_findings_are_findings_though_nobody_reads_them(program: Program, tmp_path: Path) -> None:
@@ -402,7 +202,7 @@ def test_a_task_that_fails_stops_the_others_and_is_raised() -> None:
         raise RuntimeError("no more")
 
     def lasting(stop: Any) -> None:  # noqa: ANN401  # An event.
-        stopped.append(stop.wait(_PATIENCE_SECONDS))
+        stopped.append(stop.wait(PATIENCE_SECONDS))
 
     tasks: dict[str, Task] = {"lasting": lasting, "failing": failing}
     with pytest.raises(RuntimeError, match="no more"):
@@ -433,8 +233,8 @@ def test_a_process_that_a_pipeline_forks_can_be_terminated(program: Program, tmp
         "    os.kill(child, signal.SIGTERM)\n"
         "    return {'status': os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}\n"
     )
-    person_id = _queued(program)
+    person_id = queued(program)
     called = [sys.executable, "-m", "research_fsm", "--store", str(program.store)]
     called += ["work", "--pipeline", "forking:run", "--drain"]
-    subprocess.run(called, cwd=tmp_path, capture_output=True, check=True, timeout=_PATIENCE_SECONDS)  # noqa: S603  # Our own interpreter.
+    subprocess.run(called, cwd=tmp_path, capture_output=True, check=True, timeout=PATIENCE_SECONDS)  # noqa: S603  # Our own interpreter.
     assert program.json("report", person_id)["content"] == {"status": -signal.SIGTERM}
