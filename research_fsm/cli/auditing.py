@@ -3,16 +3,19 @@
 Floor 6. Decides nothing, and writes to no store.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
+from attrs import Factory, define
 
 from research_fsm.cli import shapes
 from research_fsm.cli.evidence import counted, evidence, progress, write_new
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.session import Session, common_options
 from research_fsm.errors import InvalidInput
+from research_fsm.laws import STATEMENTS, Erased, Finding
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -32,6 +35,13 @@ _CHECKPOINT = "checkpointed"
 @click.option("--checkpoint", "stated", metavar="FILE", help="See whether it is still the log of this checkpoint.")
 @click.option("--key", metavar="FILE", help="The public key that the checkpoint must be signed with.")
 @click.option("--state-only", is_flag=True, help="A first look: no payloads, hashes, documents or money.")
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Share a file out to so many processes.",
+)
 @common_options
 @click.pass_obj
 def verify(
@@ -40,39 +50,72 @@ def verify(
     stated: str | None,
     key: str | None,
     state_only: bool,  # noqa: FBT001  # click's signature.
+    processes: int,
 ) -> Exit:
     """Check that the whole log is intact and legal, and that the money adds up; exit code 1 if anything is not.
 
     Nothing is written to what is read, and a log in use is read as it is at one moment.
     """
-    from research_fsm import audit, audit_states, checkpoints, exported
+    from research_fsm import checkpoints
     from research_fsm.cli import rendering
-    from research_fsm.laws import STATEMENTS, Erased, Finding
 
     if (stated is None) != (key is None):
         raise InvalidInput("--checkpoint", "goes together with --key: a checkpoint proves nothing by itself")
     if exported_file is not None and (stated is not None or state_only):
         raise InvalidInput("--exported", "is verified whole, and alone; import the file for anything else")
+    if processes > 1 and (exported_file is not None or state_only or session.on_server):
+        raise InvalidInput("--processes", "is for a file that is verified whole")
     known = None if stated is None or key is None else _checkpoint(stated, _public_key(key))
-    laws, erased = STATEMENTS, list[Erased]()
     if exported_file is not None:
-        laws = audit.OF_EVENTS
-        with Path(exported_file).open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
-            found = list(audit.verify_events(counted(session, exported.events(lines)), erased.append))
+        looked = _at_lines(session, exported_file)
     else:
-        with evidence(session) as log:
-            with progress(session, sum(head.version for head in log.heads() if type(head.version) is int)) as step:
-                if state_only:
-                    laws = audit_states.LAWS
-                    found = list(audit_states.verify_states(log, step))
-                else:
-                    found = list(audit.verify(log, step, erased.append))
-            if known is not None:
+        looked = _at_store(session, processes=processes, state_only=state_only)
+        if known is not None:
+            with evidence(session) as log:
                 words = checkpoints.differences(log, known)
-                found += [Finding(_CHECKPOINT, "the log", None, one) for one in words]
-    facts = {"findings": [shapes.finding(one) for one in found], "erased": [shapes.erased(one) for one in erased]}
-    session.show(facts, lambda: rendering.findings(found, laws, erased))
-    return Exit.FINDINGS if found else Exit.DONE
+                looked.found += [Finding(_CHECKPOINT, "the log", None, one) for one in words]
+    facts = {
+        "findings": [shapes.finding(one) for one in looked.found],
+        "erased": [shapes.erased(one) for one in looked.erased],
+    }
+    session.show(facts, lambda: rendering.findings(looked.found, looked.laws, looked.erased))
+    return Exit.FINDINGS if looked.found else Exit.DONE
+
+
+@define
+class _Looked:
+    """What was looked at, and what came of it."""
+
+    laws: Mapping[str, str]
+    found: list[Finding] = Factory(list)
+    erased: list[Erased] = Factory(list)
+
+
+def _at_lines(session: Session, file: str) -> _Looked:
+    from research_fsm import audit, exported
+
+    looked = _Looked(audit.OF_EVENTS)
+    with Path(file).open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
+        looked.found += audit.verify_events(counted(session, exported.events(lines)), looked.erased.append)
+    return looked
+
+
+def _at_store(session: Session, *, processes: int, state_only: bool) -> _Looked:
+    from research_fsm import audit, audit_states, audit_together
+
+    looked = _Looked(audit_states.LAWS if state_only else STATEMENTS)
+    with evidence(session) as log:
+        events = sum(head.version for head in log.heads() if type(head.version) is int)
+        with progress(session, events) as step:
+            if state_only:
+                looked.found += audit_states.verify_states(log, step)
+            elif processes == 1:
+                looked.found += audit.verify(log, step, looked.erased.append)
+            else:
+                looked.found += audit_together.verify_file(
+                    session.store, session.wait, processes, step, looked.erased.append
+                )
+    return looked
 
 
 # --- checkpoints -------------------------------------------------------------------------------------------------

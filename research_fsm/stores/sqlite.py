@@ -138,11 +138,7 @@ class SQLiteStore(SQLiteReader):
 
     def watch(self) -> OrderedWatch:
         """Open an eye on the end of the log. Whoever writes holds the file's lock, so positions are in order."""
-        return OrderedWatch(self._where, self._newest)
-
-    def _newest(self) -> int:
-        newest: int = self._channel.rows("SELECT coalesce(max(position), 0) FROM events")[0][0]
-        return newest
+        return OrderedWatch(self._where, self.newest)
 
     @contextmanager
     def snapshot(self) -> Iterator[SQLiteReader]:

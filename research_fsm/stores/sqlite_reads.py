@@ -88,6 +88,11 @@ class SQLiteReader:
         else:
             yield from (RecordedEvent(*row) for row in _paged(self._channel, _LOG, after))
 
+    def newest(self) -> int:
+        """Return the position of the last event: two who see the same one see the same log."""
+        newest: int = self._channel.rows("SELECT coalesce(max(position), 0) FROM events")[0][0]
+        return newest
+
     def heads(self) -> Iterator[Head]:
         """Yield every head, by stream."""
         yield from (Head(*row) for row in _paged(self._channel, _HEADS, ""))
