@@ -5,7 +5,9 @@ library is `eventsourcing`, which replays aggregates that hold the same data; it
 """
 
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from benchmarks.rounds import Measured, Settings, paired
 from research_fsm import Runs
 from research_fsm.audit import verify
 from research_fsm.audit_states import verify_states
+from research_fsm.audit_together import verify_file
 from research_fsm.laws import Finding
 from research_fsm.stores.sqlite import SQLiteStore
 
@@ -27,6 +30,9 @@ __all__ = ["audit"]
 
 _CREDITS = 10**9
 _SCAN = "a bare scan of the same columns"
+_REPLAY = "a replay with eventsourcing, on SQLite"
+_MOST_PROCESSES = 4
+_WAIT = timedelta(seconds=30)
 
 
 class _History(Aggregate):
@@ -50,45 +56,53 @@ class _History(Aggregate):
 
 def audit(settings: Settings) -> list[Measured]:
     """Show what verifying a log takes, for one event of it."""
-    store = SQLiteStore(Path(settings.folder) / "audit.db")
+    path = Path(settings.folder) / "audit.db"
+    store = SQLiteStore(path)
     try:
         Runs(store).grant(OWNER, _CREDITS)
-        fill(store, settings.operations, OWNER)
+        fill(store, settings.events // EVENTS_OF_A_START // 2, OWNER)
         events = sum(1 for _ in store.events())
-        replayed, streams = _copied(store, Path(settings.folder))
-        settings = evolve(settings, operations=events)
-        broken: list[Finding] = []
-
-        def verified(_: int) -> None:
-            broken.extend(verify(store))
-
-        def looked(_: int) -> None:
-            broken.extend(verify_states(store))
-
-        def scanned(_: int) -> None:
-            with store.snapshot() as log:
-                _run_through(log.events(), log.heads(), log.keys(), log.entries())
-
-        def scanned_states(_: int) -> None:
-            with store.snapshot() as log:
-                _run_through(log.events(), log.heads())
-
-        def replay(_: int) -> None:
-            for stream in streams:
-                replayed.repository.get(stream)
-
-        log = f"{events:,} events, {EVENTS_OF_A_START} of each person"
-        name = f"verify, {log}"
-        found = [
-            paired(f"verify --state-only, {log}", _SCAN, looked, scanned_states, settings, target=0.8),
-            paired(name, _SCAN, verified, scanned, settings, target=0.3),
-            paired(name, "a replay with eventsourcing, on SQLite", verified, replay, settings, target=5),
-        ]
-        if broken:
-            raise ValueError(f"the log is not whole: {broken[0]}")
-        return found
+        return list(_measured(store, path, evolve(settings, operations=events)))
     finally:
         store.close()
+
+
+def _measured(store: SQLiteStore, path: Path, settings: Settings) -> Iterator[Measured]:
+    replayed, streams = _copied(store, Path(settings.folder))
+
+    def scanned(_: int) -> None:
+        with store.snapshot() as log:
+            _run_through(log.events(), log.heads(), log.keys(), log.entries())
+
+    def scanned_states(_: int) -> None:
+        with store.snapshot() as log:
+            _run_through(log.events(), log.heads())
+
+    def replay(_: int) -> None:
+        for stream in streams:
+            replayed.repository.get(stream)
+
+    log = f"{settings.operations:,} events, {EVENTS_OF_A_START} of each person"
+    looked = _whole(lambda: verify_states(store))
+    verified = _whole(lambda: verify(store))
+    processes = min(os.cpu_count() or 1, _MOST_PROCESSES)
+    shared = _whole(lambda: verify_file(path, _WAIT, processes))
+    together = f"verify --processes {processes}, {log}"
+    yield paired(f"verify --state-only, {log}", _SCAN, looked, scanned_states, settings, target=0.8)
+    yield paired(f"verify, {log}", _SCAN, verified, scanned, settings, target=0.3)
+    yield paired(f"verify, {log}", _REPLAY, verified, replay, settings, target=5)
+    yield paired(together, _SCAN, shared, scanned, settings)
+    yield paired(together, _REPLAY, shared, replay, settings)
+
+
+def _whole(look: Callable[[], Iterable[Finding]]) -> Callable[[int], None]:
+    """Return a case that looks at a log in which there must be nothing to find."""
+
+    def looked(_: int) -> None:
+        for finding in look():
+            raise ValueError(f"the log is not whole: {finding}")
+
+    return looked
 
 
 def _run_through(*rows: Iterable[object]) -> None:
