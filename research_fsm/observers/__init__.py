@@ -4,6 +4,7 @@ Floor 4. Imports attrs and the words of the domain. What an observer is told is 
 answers and errors: no owner, no profile, no report, no text of an error. `logs` and `otel` are two observers.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -18,6 +19,9 @@ from research_fsm.requests import Dispatch, Ended, Flow, step
 __all__ = ["Attempt", "Done", "Known", "Observer", "Watched", "watching"]
 
 A = TypeVar("A")
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 
 class Known(TypedDict, total=False):
@@ -63,7 +67,7 @@ class Attempt:
 
 
 class Observer(Protocol):
-    """Is told what happens. It must not raise: whoever called would be told that instead of the answer."""
+    """Is told what happens. What it raises when it is told is logged and passed over."""
 
     def command(self, command: str) -> AbstractContextManager[Callable[[Done], None]]:
         """Surround a command; what is returned is called with what it came to, before the context ends."""
@@ -93,8 +97,9 @@ class Watched:
             received = yield request
             if isinstance(request, Dispatch):
                 sent = request.request
+                attempt = Attempt(sent.person_id, sent.run_id, sent.run_no, received.result)
                 for observer in self.observers:
-                    observer.attempt(Attempt(sent.person_id, sent.run_id, sent.run_no, received.result))
+                    _tell(observer.attempt, attempt)
             request = step(flow, received)
         return request.answer
 
@@ -134,7 +139,15 @@ def watching(observers: Sequence[Observer], command: str, known: Known) -> Itera
                 run_no=known.get("run_no", _of(answer, "run_no")),
             )
             for one in tell:
-                one(done)
+                _tell(one, done)
+
+
+def _tell(observer: Callable[[T], None], what: T) -> None:
+    """Tell an observer. A run must not be left half done because of somebody who only listens."""
+    try:
+        observer(what)
+    except Exception:  # noqa: BLE001  # Logged, whatever it is.
+        _log.exception("an observer raised, and was passed over")
 
 
 def _outcome(answer: object) -> str:

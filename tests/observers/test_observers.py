@@ -20,7 +20,7 @@ from research_fsm.errors import InvalidInput, StoreBusy
 from research_fsm.events import AttemptResult
 from research_fsm.http import create_app
 from research_fsm.observers import Attempt, Done
-from research_fsm.outcomes import Claimed
+from research_fsm.outcomes import Claimed, Queued
 from research_fsm.requests import AttemptOutcome, DispatchRequest
 from research_fsm.stores.memory import MemoryStore
 from research_fsm.stores.sqlite import SQLiteStore
@@ -250,6 +250,34 @@ def test_each_of_several_observers_is_told() -> None:
     first, second = Remembers(), Remembers()
     Runs(MemoryStore(), observers=[first, second]).grant(OWNER, 1)
     assert first.told == second.told != []
+
+
+class Deaf(Remembers):
+    """Cannot bear to be told anything."""
+
+    @contextmanager
+    def command(self, command: str) -> Iterator[Callable[[Done], None]]:
+        """Listen, and break."""
+        del command
+        yield self._break
+
+    def attempt(self, attempt: Attempt) -> None:
+        """Break."""
+        self._break(attempt)
+
+    def _break(self, _: object) -> None:
+        raise ZeroDivisionError
+
+
+def test_an_observer_that_breaks_breaks_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """The run is handed over and recorded, the answer is the answer, and the others are told."""
+    seen = Remembers()
+    runs = Runs(MemoryStore(), scripted(), observers=[Deaf(), seen])
+    runs.grant(OWNER, 1)
+    answer = runs.create(OWNER, ADA).accepted()
+    assert isinstance(answer.start, Queued)
+    assert seen.commands() == [("grant", "Granted"), ("create", "Queued")]
+    assert caplog.text.count("an observer raised, and was passed over") == 3
 
 
 def test_whoever_joins_a_transaction_is_observed(tmp_path: Path) -> None:
