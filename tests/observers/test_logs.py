@@ -10,7 +10,8 @@ from research_fsm import Profile, Runs
 from research_fsm.errors import StoreBusy
 from research_fsm.observers.logs import Logs
 from research_fsm.stores.memory import MemoryStore
-from research_fsm.testing.scripted import Reply, ScriptedDispatcher
+from research_fsm.testing.scripted import ScriptedDispatcher
+from tests.observers import marked
 
 OWNER = "acme"
 ADA = Profile(linkedin_url="linkedin.com/in/ada")
@@ -90,22 +91,8 @@ def test_another_logger_may_be_named() -> None:
 
 def test_marked_people_stand_in_no_record(records: list[logging.LogRecord]) -> None:
     """Neither who they are nor what was found, nor why it failed, nor who asked, nor the key."""
-    marks = [f"mark{number}" for number in range(9)]
-    profile = Profile(
-        first_name=marks[0], last_name=marks[1], company=marks[2], linkedin_url=f"linkedin.com/in/{marks[3]}"
-    )
-    engine = ScriptedDispatcher(Reply.ACCEPTED, Reply.RAISES, Reply.REFUSED)
-    runs = Runs(MemoryStore(), engine, observers=[Logs()])
-    runs.grant(OWNER, 5)
-    first = runs.create(OWNER, profile, key=marks[4], actor=marks[5]).accepted()
-    run_id = first.start.run_id
-    runs.claim(run_id, 1, marks[8])
-    runs.complete(run_id, 1, marks[8], {"found": marks[6]}, change_summary=marks[6])
-    runs.fail(run_id, 1, marks[8], marks[7])
-    runs.submit(OWNER, profile)
-    runs.create(OWNER, profile)
-    runs.create(OWNER, profile, key=marks[4])
-    runs.erase(first.person_id)
+    runs = Runs(MemoryStore(), marked.engine(), observers=[Logs()])
+    runs.erase(marked.lived(runs).person_id)
     written = "".join(repr(vars(record)) + logging.Formatter().format(record) for record in records)
     assert "Queued" in written
-    assert [mark for mark in marks if mark in written] == []
+    assert marked.marks_in(written) == []

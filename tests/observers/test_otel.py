@@ -1,7 +1,6 @@
 """OpenTelemetry: spans in their places, counters and gauges that count, and no personal data in any of it."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +22,7 @@ from research_fsm.outcomes import Created
 from research_fsm.requests import AttemptOutcome, DispatchRequest
 from research_fsm.stores.memory import MemoryStore
 from research_fsm.testing.scripted import Reply, ScriptedDispatcher
+from tests.observers import marked
 
 OWNER = "acme"
 ADA = Profile(linkedin_url="linkedin.com/in/ada")
@@ -195,53 +195,29 @@ def test_without_an_sdk_nothing_happens() -> None:
     assert len(started(runs, 2)) == 2
 
 
-# --- no personal data -----------------------------------------------------------------------------------------------
-
-
 class Telling(MemoryStore):
     """A store whose errors tell too much."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.broken = False
+    broken = False
 
     def transact(self, *arguments: Any) -> Any:  # noqa: ANN401  # As the contract says.
         """Do it, or say what was asked for."""
         if self.broken:
-            raise StoreBusy("/srv/mark9", f"of {MARKS}")
+            raise StoreBusy(f"/srv/{marked.MARKS[9]}", f"of {marked.MARKS}")
         return super().transact(*arguments)
-
-
-MARKS = [f"mark{number}" for number in range(10)]
 
 
 def test_marked_people_stand_in_no_span_and_no_measure(host: Host) -> None:
     """Neither who they are nor what was found, nor why it failed, nor owner, key, actor, or an error's text."""
-    profile = Profile(
-        first_name=MARKS[0], last_name=MARKS[1], company=MARKS[2], linkedin_url=f"linkedin.com/in/{MARKS[3]}"
-    )
-    store, engine = Telling(), ScriptedDispatcher(Reply.ACCEPTED, Reply.RAISES, Reply.REFUSED)
-    runs = Runs(store, engine, observers=[host.telemetry])
+    store = Telling()
+    runs = Runs(store, marked.engine(), observers=[host.telemetry])
     host.telemetry.watch(store)
-    owner = MARKS[8]
-    runs.grant(owner, 5)
-    first = runs.create(owner, profile, key=MARKS[4], actor=MARKS[5]).accepted()
-    run_id = first.start.run_id
-    runs.claim(run_id, 1, MARKS[7])
-    runs.complete(run_id, 1, MARKS[7], {"found": MARKS[6]}, change_summary=MARKS[6])
-    runs.fail(run_id, 1, MARKS[7], MARKS[6])
-    runs.submit(owner, profile)
-    runs.create(owner, profile)
-    runs.recover()
+    person_id = marked.lived(runs).person_id
     store.broken = True
-    doors: list[Callable[[], object]] = [
-        lambda: runs.create(owner, profile, key=MARKS[4]),
-        lambda: runs.erase(first.person_id),
-    ]
-    for door in doors:
+    for door in (lambda: runs.submit(marked.MARKS[8], marked.PERSON), lambda: runs.erase(person_id)):
         with pytest.raises(StoreBusy):
             door()
     written = "".join(span.to_json() for span in host.spans) + repr(host.measured())
     assert '"error.type": "StoreBusy"' in written
     assert '"status_code": "ERROR"' in written
-    assert [mark for mark in MARKS if mark in written] == []
+    assert marked.marks_in(written) == []
