@@ -143,11 +143,19 @@ class MemoryStore:
 
     def fork(self, clock: Callable[[], int]) -> "MemoryStore":
         """Return another store with the same contents and secret, which goes its own way from here."""
-        other = MemoryStore(clock)
         with self._lock:
-            tables = self._opened()
-            other._tables, other._secret = tables.copy(), self._secret
-        return other
+            return self._holding(self._opened().copy(), self._secret, clock)
+
+    def __reduce__(self) -> tuple[Callable[..., "MemoryStore"], tuple[object, ...]]:
+        """Be pickled with everything that is kept; what is unpickled tells the machine's time until it is forked."""
+        with self._lock:
+            return MemoryStore._holding, (self._opened(), self._secret)
+
+    @staticmethod
+    def _holding(tables: _Tables, secret: bytes, clock: Callable[[], int] = wall_clock) -> "MemoryStore":
+        store = MemoryStore(clock)
+        store._tables, store._secret = tables, secret
+        return store
 
     def contents(self) -> Hashable:
         """Return everything that decides what comes next: equal in two stores whose streams went the same way."""

@@ -83,7 +83,7 @@ class DurableConformance(DurableSuite):
 
 
 class ProcessConformance(ProcessSuite):
-    """Several processes open the same place; the test object is pickled and sent to them."""
+    """Several have the same place open at once, in one process or in many; the test object is sent to those."""
 
 
 class DispatcherConformance(AttemptsSuite, EvidenceSuite, HandedOverSuite):

@@ -62,6 +62,21 @@ class DurableSuite(StoreSuite):
             put(again, end_of("a", 2, note()))
             same([event.version for event in again.events(after=last)], [3])
 
+    def test_a_process_that_dies_leaves_every_commit_and_nothing_half_done(self) -> None:
+        """It is killed while a rule decides: what it was told is there, the rest is not, and its lock is free."""
+        died = multiprocessing.get_context("spawn").Process(target=_write_and_die, args=(self,))
+        died.start()
+        died.join(_PATIENCE_SECONDS)
+        same(died.exitcode, _KILLED)
+        with self.opened() as (store, _):
+            same([event.version for event in store.events("a")], list(range(1, _COMMITS + 1)))
+            same([head.stream for head in store.heads()], ["a"])
+            put(store, end_of("a", _COMMITS, note()), end_of("b", 0, note()))
+
+
+class ProcessSuite(StoreSuite):
+    """Several have the same place open at once: in one process, and in several, to which the suite object is sent."""
+
     def test_two_openers_see_what_the_other_wrote(self) -> None:
         """At the next transaction and the next read, and neither overwrites the other."""
         with self.opened() as (one, _), self.opened() as (other, _):
@@ -116,21 +131,6 @@ class DurableSuite(StoreSuite):
             the(QueueEmpty, other.take())
             clock.advance(timedelta(microseconds=1))
             the(Claimed, other.take())
-
-    def test_a_process_that_dies_leaves_every_commit_and_nothing_half_done(self) -> None:
-        """It is killed while a rule decides: what it was told is there, the rest is not, and its lock is free."""
-        died = multiprocessing.get_context("spawn").Process(target=_write_and_die, args=(self,))
-        died.start()
-        died.join(_PATIENCE_SECONDS)
-        same(died.exitcode, _KILLED)
-        with self.opened() as (store, _):
-            same([event.version for event in store.events("a")], list(range(1, _COMMITS + 1)))
-            same([head.stream for head in store.heads()], ["a"])
-            put(store, end_of("a", _COMMITS, note()), end_of("b", 0, note()))
-
-
-class ProcessSuite(StoreSuite):
-    """Several processes open the same place at once. The suite object is sent to them, as in `DurableSuite`."""
 
     def test_of_many_processes_exactly_one_wins_each_start(self) -> None:
         """Invariant 1 between processes: every person is started once, and charged once."""

@@ -4,19 +4,31 @@ Floor 6. A part of `research_fsm.testing.conformance`. Each question has a threa
 for ever is reported too, with the line at which it stands.
 """
 
+import logging
 import sys
+import sysconfig
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from inspect import cleandoc
+from pathlib import Path
 from types import FrameType
 
 from attrs import define, frozen
 
 __all__ = ["Broken", "BrokenPromises", "Kept", "ask"]
 
+_UNHEARD = logging.NullHandler()
+"""Keeps what the library logs about faults that a suite asks for off the terminal; who collects logs has it anyway."""
+
 _PATIENCE_SECONDS = 120
-_HERE = "research_fsm"
+_AWAITED = ", for those who await"
+
+_SUITES = Path(__file__).parent
+_LIBRARY = _SUITES.parent.parent
+_SHARED = frozenset(_SUITES / name for name in ("base.py", "expect.py", "report.py"))
+_MACHINERY = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"))
+"""The standard library and installed packages: between a question and its answer they say nothing."""
 
 
 @frozen
@@ -52,8 +64,12 @@ class BrokenPromises(AssertionError):  # What it says, as the rest of the vocabu
     def __init__(self, what: str, broken: tuple[Broken, ...], asked: int) -> None:
         self.broken = broken
         self.asked = asked
-        told = "\n\n".join(f"{number}. {one}" for number, one in enumerate(broken, 1))
-        super().__init__(f"{what} breaks {len(broken)} of {asked} promises\n\n{told}")
+        blocking = {one.promise for one in broken if not one.promise.endswith(_AWAITED)}
+        shown = [one for one in broken if one.promise in blocking or one.promise.removesuffix(_AWAITED) not in blocking]
+        told = "\n\n".join(f"{number}. {one}" for number, one in enumerate(shown, 1))
+        again = len(broken) - len(shown)
+        also = f"\n\nFor those who await, {again} of these are broken as well." if again else ""
+        super().__init__(f"{what} breaks {len(broken)} of {asked} promises\n\n{told}{also}")
 
 
 @frozen
@@ -78,11 +94,12 @@ def ask(what: str, suites: Iterable[Callable[[], object]]) -> Kept:
         BrokenPromises: Something is not as it should be; everything else was asked all the same.
     """
     kept, broken = list[str](), list[Broken]()
+    logging.getLogger("research_fsm").addHandler(_UNHEARD)
     for make in suites:
         for name in _questions(make()):
             suite = make()
             found = _asked(getattr(suite, name))
-            promise = _in_words(name) + (", for those who await" if getattr(suite, "awaiting", False) else "")
+            promise = _in_words(name) + (_AWAITED if getattr(suite, "awaiting", False) else "")
             if found is None:
                 kept.append(promise)
             else:
@@ -137,8 +154,9 @@ def _standing(frame: FrameType | None) -> tuple[str, ...]:
 
 
 def _lines(stack: Iterable[traceback.FrameSummary]) -> tuple[str, ...]:
-    """Return where it happened: the suite's own lines, and those of the store, without the machinery around them."""
-    told = [
-        one for one in stack if not one.filename.endswith(("expect.py", "report.py", "threading.py", "contextlib.py"))
-    ]
-    return tuple(f"{one.filename}:{one.lineno}: {one.line}" for one in told)
+    """Return where it happened: the line of the suite that asked, and those of whoever answered."""
+    told = list(stack)
+    asked = [one for one in told if Path(one.filename).parent == _SUITES and Path(one.filename) not in _SHARED]
+    outside = [one for one in told if not Path(one.filename).is_relative_to(_LIBRARY)]
+    answered = [one for one in outside if not one.filename.startswith(_MACHINERY)]
+    return tuple(f"{one.filename}:{one.lineno}: {one.line}" for one in (*asked[:1], *answered))
