@@ -13,7 +13,7 @@ from benchmarks.rounds import Measured, Settings, paired
 from research_fsm.async_runs import AsyncRuns
 from research_fsm.stores.sqlite import SQLiteStore
 
-__all__ = ["in_threads", "one_caller", "tasks", "threads"]
+__all__ = ["in_tasks", "in_threads", "one_caller", "tasks", "threads"]
 
 _CREDITS = 10**9
 
@@ -83,7 +83,7 @@ def tasks(settings: Settings, callers: int, target: float, flush: str = "") -> l
         await asyncio.to_thread(locked)
 
     def in_turn(act: Callable[[], Awaitable[None]]) -> Callable[[int], None]:
-        return lambda operations: asyncio.run(_in_tasks(callers, operations, act))
+        return lambda operations: asyncio.run(in_tasks(callers, operations, act))
 
     few = evolve(settings, rounds=min(settings.rounds, 3))
     to_block, to_send = "that block the loop", "that send it to a thread, with a lock"
@@ -123,7 +123,9 @@ def in_threads(callers: int, operations: int, act: Callable[[], object]) -> None
         thread.join()
 
 
-async def _in_tasks(callers: int, operations: int, act: Callable[[], Awaitable[None]]) -> None:
+async def in_tasks(callers: int, operations: int, act: Callable[[], Awaitable[object]]) -> None:
+    """Do so many operations in so many tasks."""
+
     async def work(count: int) -> None:
         for _ in range(count):
             await act()

@@ -4,19 +4,23 @@ A server of the benchmark's own is started for each case, from wheels, with the 
 have a database each on it, with the same people in it.
 """
 
+import asyncio
+import statistics
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import psycopg
 from attrs import define, evolve, field, frozen
 
 from benchmarks.competing import Act, Contest, Round, compete
-from benchmarks.many_callers import in_threads
+from benchmarks.many_callers import in_tasks, in_threads
 from benchmarks.people import Starts
-from benchmarks.postgres_by_hand import PostgresByHand
+from benchmarks.postgres_by_hand import PostgresByHand, starting
 from benchmarks.rounds import Measured, Settings, median_of, paired
 from research_fsm import Runs
+from research_fsm.async_runs import AsyncRuns
 from research_fsm.stores.postgres import PostgresStore
 from research_fsm.testing.postgres import PostgresServer
 
@@ -49,6 +53,8 @@ def postgres_callers(settings: Settings) -> list[Measured]:
         *_callers(many, 8, 1, 4.0),
         *_callers(many, 64, _SPREAD, 2.5, p99=1.0),
         *_callers(many, 64, 1, 10.0, p99=1.0),
+        _tasks(many, 64, _SPREAD, 2.5),
+        _tasks(many, 64, 1, 10.0),
     ]
 
 
@@ -73,12 +79,16 @@ class _Side:
     Args:
         callers: How many threads.
         act: Starts the next person.
+        server: Whose processor time counts, beside this process's.
         p99s: Of each round so far: seconds within which 99 of 100 starts were answered.
+        worked: Of each round so far: processor seconds for one start, here and on the server.
     """
 
     callers: int
     act: Callable[[], object]
+    server: PostgresServer
     p99s: list[float] = field(factory=list, init=False)
+    worked: list[float] = field(factory=list, init=False)
 
     def run(self, operations: int) -> None:
         """Do so many starts."""
@@ -89,7 +99,9 @@ class _Side:
             self.act()
             seconds.append(time.perf_counter() - began)
 
+        before = _processor_seconds(self.server)
         in_threads(self.callers, operations, timed)
+        self.worked.append((_processor_seconds(self.server) - before) / operations)
         self.p99s.append(sorted(seconds)[int(len(seconds) * 0.99)])
 
 
@@ -102,12 +114,14 @@ class _Both:
         people: The baseline's.
         by_hand: Starts them.
         addresses: Where the two databases are.
+        server: The server.
     """
 
     case: Starts
     people: list[str]
     by_hand: PostgresByHand
     addresses: tuple[str, str]
+    server: PostgresServer
 
 
 def _callers(
@@ -119,12 +133,37 @@ def _callers(
         baseline = f"{_FUNCTION}, {_CONNECTIONS} connections"
     with both_on_postgres((settings.rounds + 1) * settings.operations, accounts, callers) as both:
         left = iter(both.people)
-        own, other = _Side(callers, both.case.start_next), _Side(callers, lambda: both.by_hand.start(next(left)))
-        yield paired(f"{name}{flush}", baseline, own.run, other.run, settings, target=target)
+        own = _Side(callers, both.case.start_next, both.server)
+        other = _Side(callers, lambda: both.by_hand.start(next(left)), both.server)
+        measured = paired(f"{name}{flush}", baseline, own.run, other.run, settings, target=target)
+        yield evolve(measured, remark=_worked(own, other))
         if callers > 1:
             pairs = [(mine * 1e6, yours * 1e6) for mine, yours in zip(own.p99s[1:], other.p99s[1:], strict=True)]
             percentile = f"{name}{flush}: 99th percentile of a start"
             yield median_of(percentile, baseline, pairs, target=p99, less_is_better=True)
+
+
+def _tasks(settings: Settings, callers: int, accounts: int, target: float) -> Measured:
+    with both_on_postgres((settings.rounds + 1) * settings.operations, accounts, 1) as both, asyncio.Runner() as runner:
+        runs, left = AsyncRuns.of(both.case.runs), iter(both.people)
+        pool = starting(both.addresses[1], _CONNECTIONS)
+        start = runner.run(pool.__aenter__())
+
+        async def own() -> None:
+            person_id = both.case.next_person()
+            (await runs.start(person_id, key=person_id)).accepted()
+
+        try:
+            return paired(
+                f"PostgreSQL, {callers} tasks, {_spread(accounts)}",
+                f"{_FUNCTION}, {callers} tasks, {_CONNECTIONS} connections",
+                lambda operations: runner.run(in_tasks(callers, operations, own)),
+                lambda operations: runner.run(in_tasks(callers, operations, lambda: start(next(left)))),
+                settings,
+                target=target,
+            )
+        finally:
+            runner.run(pool.__aexit__(None, None, None))
 
 
 def _processes(settings: Settings, accounts: int, target: float) -> Iterator[Measured]:
@@ -158,10 +197,27 @@ def both_on_postgres(people: int, accounts: int, callers: int) -> Iterator[_Both
                     with psycopg.connect(address, autocommit=True) as connection:
                         connection.execute("VACUUM ANALYZE")
                 by_hand.prepare()
-                yield _Both(sides[0], sides[1].people, by_hand, addresses)
+                yield _Both(sides[0], sides[1].people, by_hand, addresses, server)
         finally:
             for side in sides:
                 side.close()
+
+
+def _worked(own: _Side, other: _Side) -> str:
+    """Say what a start costs both processors together, which is what counts where there is more to do than they can."""
+    mine, yours = (statistics.median(side.worked[1:]) for side in (own, other))
+    return (
+        f"processor time, client and server: {mine * 1e6:,.0f} µs against {yours * 1e6:,.0f} µs, {yours / mine:.2f} ×"
+    )
+
+
+def _processor_seconds(server: PostgresServer) -> float:
+    """Return what this process and the server have worked so far, as Linux counts it, without processes that ended."""
+    total = time.process_time()
+    for pid in server.pids():
+        with suppress(OSError):
+            total += int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+    return total
 
 
 def _spread(accounts: int) -> str:

@@ -5,16 +5,16 @@ the events by their hashes, moves the heads, and puts the unique key, the queue 
 behind passes the library's own verification, and a test says so. It knows no other rule, and nothing but that case.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from queue import SimpleQueue
-from typing import Self
+from typing import Any, Self
 from uuid import uuid4
 
 import psycopg
-from psycopg_pool import ConnectionPool
+from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
-__all__ = ["PostgresByHand"]
+__all__ = ["PostgresByHand", "starting"]
 
 _FUNCTIONS = r"""
 CREATE FUNCTION chained(previous bytea, stream text, version bigint, type text, at bigint, data text, meta text)
@@ -140,9 +140,7 @@ class PostgresByHand:
     def start(self, person_id: str) -> bool:
         """Start one person, in one call and one commit."""
         with self._lend() as connection:
-            row = connection.execute(_CALL, (person_id, str(uuid4()), person_id), prepare=True).fetchone()
-        if row is None or not row[0].startswith('["Queued"'):
-            raise AssertionError(f"answered {row}")
+            _check(connection.execute(_CALL, (person_id, str(uuid4()), person_id), prepare=True).fetchone())
         return True
 
     @contextmanager
@@ -153,3 +151,24 @@ class PostgresByHand:
             yield connection
         finally:
             self._free.put(connection)
+
+
+@asynccontextmanager
+async def starting(address: str, connections: int) -> "AsyncIterator[Callable[[str], Awaitable[None]]]":
+    """Yield what starts one person for a caller who awaits, on connections that a pool hands out."""
+    async with AsyncConnectionPool(
+        address, min_size=connections, max_size=connections, kwargs=_OPTIONS, open=False, timeout=_PATIENCE_SECONDS
+    ) as pool:
+        await pool.wait(_PATIENCE_SECONDS)
+
+        async def start(person_id: str) -> None:
+            async with pool.connection() as connection:
+                cursor = await connection.execute(_CALL, (person_id, str(uuid4()), person_id), prepare=True)
+                _check(await cursor.fetchone())
+
+        yield start
+
+
+def _check(row: tuple[Any, ...] | None) -> None:
+    if row is None or not row[0].startswith('["Queued"'):
+        raise AssertionError(f"answered {row}")

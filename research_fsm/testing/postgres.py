@@ -86,6 +86,10 @@ class PostgresServer:
             )
         self._wait_until_ready(self._process)
 
+    def pids(self) -> list[int]:
+        """Return the processes of the server, the first of which has started the others, where Linux lists them."""
+        return [] if self._process is None else [self._process.pid, *_children(self._process.pid)]
+
     def kill(self) -> None:
         """Kill every process of the server with signal 9, as a power cut would."""
         process, self._process = self._process, None
