@@ -19,6 +19,8 @@ MODULES = ("account", "commands", "events", "outcomes", "person", "policy", "pro
 LEFT_OUT = {
     "Cancel": "what a flow asks of its driver",
     "Dispatch": "what a flow asks of its driver",
+    "Ended": "how a flow ended, for its driver",
+    "Extent": "what a store shows a follower: how far its log goes, and nothing of it",
     "Look": "what a flow asks of its driver",
     "Read": "what a flow asks of its driver",
     "Transact": "what a flow asks of its driver",
