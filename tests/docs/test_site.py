@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from fnmatch import fnmatch
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +14,7 @@ from typing import Any, cast
 import pytest
 
 import research_fsm
+from tests.core.test_exports import MODULES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -20,6 +22,29 @@ MADE_FROM = ("docs", "docs_tools", "research_fsm", "zensical.toml")
 
 DIRECTIVE = re.compile(r"^::: (research_fsm[\w.]*)$", re.MULTILINE)
 IMPORTED = re.compile(r"^ *(?:from|import) (research_fsm[\w.]*)(?: import (\w+(?:, \w+)*))?", re.MULTILINE)
+
+
+INTERNAL = {
+    "audit_*": "parts of the audit",
+    "checkpoints.*": "parts of checkpoints, which names what is in them",
+    "cli*": "the command line is public, not what it is made of",
+    "compare_replay": "a part of compare",
+    "copying": "what folds are fast by",
+    "decide*": "rules: public is what a door answers",
+    "demo*": "a show",
+    "dispatchers.*.*": "parts of dispatchers, which name what is in them",
+    "doors": "what both façades stand on",
+    "explain_facts": "a part of explain",
+    "flows": "what happens between transactions",
+    "http.*": "the interface is public, not what it is made of",
+    "laws.*": "parts of laws, which names what is in them",
+    "page*": "render is public, not what it is made of",
+    "rows": "states and decisions as rows",
+    "stores.*": "a store is public, not what it is made of",
+    "testing.*": "the kit names at its top what is in it",
+    "transactions*": "rules, as a store is given them",
+}
+"""Modules that no page of the reference describes, and why; an `__all__` there is for their neighbours."""
 
 
 class Elements(HTMLParser):
@@ -85,6 +110,15 @@ def public_modules() -> list[str]:
     """Return the modules that the reference describes: these are public, and no others."""
     texts = (page.read_text() for page in sorted((DOCS / "reference" / "api").glob("*.md")))
     return [module for text in texts for module in DIRECTIVE.findall(text)]
+
+
+def test_every_module_is_public_or_left_out_for_a_reason() -> None:
+    """A new one cannot be forgotten; nor can a reason outlive what it is for."""
+    others = {f"research_fsm.{pattern}" for pattern in INTERNAL}
+    modules = [module for module in MODULES if module not in {*public_modules(), "research_fsm"}]
+    matched = {module: [pattern for pattern in others if fnmatch(module, pattern)] for module in modules}
+    assert [module for module, patterns in matched.items() if not patterns] == []
+    assert others - {pattern for patterns in matched.values() for pattern in patterns} == set()
 
 
 def test_every_page_is_in_the_navigation() -> None:
