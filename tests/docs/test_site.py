@@ -41,7 +41,7 @@ INTERNAL = {
     "page*": "render is public, not what it is made of",
     "rows": "states and decisions as rows",
     "stores.*": "a store is public, not what it is made of",
-    "testing.*": "the kit names at its top what is in it",
+    "testing.*": "the kit is public, not what it is made of",
     "transactions*": "rules, as a store is given them",
 }
 """Modules that no page of the reference describes, and why; an `__all__` there is for their neighbours."""
