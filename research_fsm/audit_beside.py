@@ -51,7 +51,8 @@ def keys_differ(log: Reader, called_for: Listed[tuple[int, str, bytes]]) -> Iter
             if key is None:
                 yield Finding("keys_are_kept", stream, version, f"the unique key {name} is missing")
             elif (key.stream, key.value) != (stream, value):
-                words = f"the unique key {name} leads to {key.stream} with {key.value!r}"
+                found = key.value.decode(errors="backslashreplace")
+                words = f"the unique key {name} leads to {key.stream} with {found!r}"
                 yield Finding("keys_are_kept", stream, version, words)
 
 

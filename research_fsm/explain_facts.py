@@ -7,7 +7,7 @@ microseconds UTC in the fields and RFC 3339 in the sentences. Words never name a
 from attrs import frozen
 
 from research_fsm.lifecycle import Phase, Status
-from research_fsm.outcomes import Action, AlreadyRunning, InsufficientCredits, PersonNotFound, Queued
+from research_fsm.outcomes import Action, AlreadyRunning, InsufficientCredits, PersonNotFound, Queued, how_many_credits
 from research_fsm.rfc3339 import format_time
 
 __all__ = ["Cause", "Explanation", "Holder", "Look", "Recovery", "StartAnswered", "time_in_words"]
@@ -77,7 +77,7 @@ class Holder:
             parts.append(f"nobody knows whether attempt {_listed(self.open_attempts)} has reached the engine")
         deadline = "it has no deadline" if self.deadline is None else f"its deadline is {time_in_words(self.deadline)}"
         parts.append(deadline)
-        parts.append(f"its {_credits(self.cost)} {'is' if self.cost == 1 else 'are'} {_HOLDS[self.hold]}")
+        parts.append(f"its {how_many_credits(self.cost)} {'is' if self.cost == 1 else 'are'} {_HOLDS[self.hold]}")
         return "; ".join(parts)
 
 
@@ -107,7 +107,7 @@ class StartAnswered:
         match self.answer:
             case Queued(run_no=run_no):
                 are = "is" if self.balance == 1 else "are"
-                of = f"{_credits(self.balance)} {are} available, {self.required} required"
+                of = f"{how_many_credits(self.balance)} {are} available, {self.required} required"
                 return f"{would} accepted as run {run_no}: {of}."
             case AlreadyRunning(status=Status.RUNNING) if self.holder is not None:
                 return f"{would} refused as already running: {self.holder}."
@@ -226,10 +226,6 @@ class Explanation:
 
     def __str__(self) -> str:
         return "\n".join(self.sentences)
-
-
-def _credits(amount: int) -> str:
-    return f"{amount} credit{'' if amount == 1 else 's'}"
 
 
 def _listed(numbers: tuple[int, ...]) -> str:

@@ -58,10 +58,16 @@ __all__ = [
     "Success",
     "TakeAnswer",
     "Unresolved",
+    "how_many_credits",
 ]
 
 Json = Any
 """A JSON value: null, a boolean, a number, a string, a list or an object with string keys."""
+
+
+def how_many_credits(amount: int) -> str:
+    """Return an amount of credits as a sentence has it."""
+    return f"{amount} credit{'' if amount == 1 else 's'}"
 
 
 class Success:
@@ -166,7 +172,8 @@ class InsufficientCredits(Refusal):
     required: int
 
     def __str__(self) -> str:
-        return f"{self.owner} has {self.balance} credits available, {self.required} are required"
+        are = "is" if self.required == 1 else "are"
+        return f"{self.owner} has {how_many_credits(self.balance)} available, {self.required} {are} required"
 
 
 @frozen
@@ -434,7 +441,7 @@ class Granted(Success):
     amount: int
 
     def __str__(self) -> str:
-        return f"{self.owner} has the grant {self.grant_id!r} of {self.amount} credits"
+        return f"{self.owner} has the grant {self.grant_id!r} of {how_many_credits(self.amount)}"
 
 
 @frozen
@@ -446,7 +453,7 @@ class Revoked(Success):
     amount: int
 
     def __str__(self) -> str:
-        return f"the grant {self.grant_id!r} of {self.amount} credits was taken back from {self.owner}"
+        return f"the grant {self.grant_id!r} of {how_many_credits(self.amount)} was taken back from {self.owner}"
 
 
 @frozen
@@ -458,7 +465,7 @@ class GrantIdReused(Refusal):
     amount: int
 
     def __str__(self) -> str:
-        return f"{self.owner} already has a grant {self.grant_id!r}, of {self.amount} credits"
+        return f"{self.owner} already has a grant {self.grant_id!r}, of {how_many_credits(self.amount)}"
 
 
 @frozen

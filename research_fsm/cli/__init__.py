@@ -111,7 +111,7 @@ class _Program(click.Group):
         except KeyboardInterrupt:
             code = Exit.INTERRUPTED
         except OSError as error:
-            session.note(f"Error: {error}")
+            session.note(f"Error: {error.filename}: {error.strerror}" if error.filename else f"Error: {error}")
             code = Exit.STORE_ERROR
         ctx.exit(int(code))
 

@@ -8,7 +8,7 @@ tables, and switches its file's journal mode.
 import shutil
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from datetime import timedelta
 from importlib import metadata
@@ -28,7 +28,7 @@ from research_fsm.runs import Runs
 if TYPE_CHECKING:
     from research_fsm.dispatchers.trigger_dev import TriggerDev
 
-__all__ = ["STORE", "Check", "Seen", "ask", "examine", "of_schema"]
+__all__ = ["STORE", "Check", "Seen", "ask", "examine", "of_schema", "of_triggers"]
 
 STORE = "store"
 """The check that says whether the store can be opened."""
@@ -131,6 +131,7 @@ def _file(session: Session) -> Seen:
             connection.execute(f"PRAGMA {pragma}").fetchone()[0]
             for pragma in ("user_version", "journal_mode", "quick_check(1)")
         )
+        triggers = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
         latest = connection.execute("SELECT max(at) FROM events").fetchone()[0]
     switches = f"{mode}, not wal: somebody changed it; the next command switches it back"
     checks = [
@@ -138,6 +139,7 @@ def _file(session: Session) -> Seen:
         of_schema(schema, sqlite_schema.SCHEMA_VERSION),
         Check("journal mode", "ok", mode) if mode == "wal" else Check("journal mode", "problem", switches),
         Check("integrity", "ok" if damage == "ok" else "problem", f"quick_check says {damage}"),
+        of_triggers(triggers, sqlite_schema.APPEND_ONLY),
     ]
     return checks, latest, wall_clock()
 
@@ -146,6 +148,15 @@ def of_schema(found: int, known: int) -> Check:
     """Say whether the tables are of this version."""
     migrates = f"{found}; this version knows {known}, and the next command migrates it: make a copy first"
     return Check("schema", "ok", f"{found}") if found == known else Check("schema", "problem", migrates)
+
+
+def of_triggers(there: Collection[str], wanted: Collection[str]) -> Check:
+    """Say whether the triggers are there that keep everybody from changing the log."""
+    missing = [name for name in wanted if name not in there]
+    if not missing:
+        return Check("log", "ok", "append-only, by triggers")
+    words = f"{' and '.join(missing)} is missing or disabled: somebody could have changed the log, so verify it"
+    return Check("log", "problem", words)
 
 
 def _clock(latest: int | None, now: int) -> Check:

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from research_fsm.cli.examination import STORE, Check, Seen, of_schema
+from research_fsm.cli.examination import STORE, Check, Seen, of_schema, of_triggers
 from research_fsm.cli.session import Session
 from research_fsm.stores.postgres_address import Place
 from research_fsm.stores.postgres_errors import ServerSaid, WireLost, failure
@@ -132,8 +132,4 @@ class _Looking:
 
     def _append_only(self) -> Check:
         there = {name for (name,) in self._ask(_TRIGGERS)}
-        missing = [name for name in APPEND_ONLY if name not in there]
-        if missing:
-            words = f"{' and '.join(missing)} is missing or disabled: somebody could have changed the log, so verify it"
-            return Check("log", "problem", words)
-        return Check("log", "ok", "append-only, by triggers")
+        return of_triggers(there, APPEND_ONLY)

@@ -11,7 +11,7 @@ import click
 from research_fsm.cli import shapes
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.session import Session, common_options
-from research_fsm.cli.settings import DURATION
+from research_fsm.cli.settings import DURATION, DURATION_OR_ZERO
 from research_fsm.feed import PATIENCE
 from research_fsm.rfc3339 import format_time
 from research_fsm.timeline import in_words
@@ -21,7 +21,9 @@ __all__ = ["follow"]
 
 @click.command()
 @click.option("--after", type=click.IntRange(0), default=0, metavar="POSITION", help="Begin behind this position.")
-@click.option("--quiet-for", type=DURATION, help="End when nothing has come for so long.  [default: never]")
+@click.option(
+    "--quiet-for", type=DURATION_OR_ZERO, help="End when nothing came for so long; 0s: at the end.  [default: never]"
+)
 @click.option("--patience", type=DURATION, help="How long to wait for a transaction in the way.  [default: 1m]")
 @common_options
 @click.pass_obj

@@ -163,7 +163,7 @@ def findings(found: Sequence[Finding], laws: Mapping[str, str], erased: Sequence
     if len(erased) > _ERASED_AT_MOST:
         parts.append(Text(f"{len(erased) - _ERASED_AT_MOST} more people were erased: --json names them"))
     kept = "the log keeps every law" if laws is STATEMENTS else "the log keeps each of these laws"
-    parts.append(Text(f"{len(found)} findings" if found else kept))
+    parts.append(Text(f"{len(found)} finding{'' if len(found) == 1 else 's'}" if found else kept))
     return Group(*parts)
 
 

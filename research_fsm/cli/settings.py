@@ -14,7 +14,7 @@ import click
 
 from research_fsm.policy import Policy
 
-__all__ = ["DURATION", "duration_text", "policy_from", "policy_options"]
+__all__ = ["DURATION", "DURATION_OR_ZERO", "duration_text", "policy_from", "policy_options"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,19 +32,21 @@ _NEVER = "never"
 
 
 class _Duration(click.ParamType[timedelta | None]):
-    """A duration such as ``500ms``, ``2s``, ``10m``, ``12h`` or ``30d``; above zero."""
+    """A duration such as ``500ms``, ``2s``, ``10m``, ``12h`` or ``30d``; above zero, unless zero means something."""
 
     name = "duration"
 
-    def __init__(self, *, optional: bool = False) -> None:
+    def __init__(self, *, optional: bool = False, zero: bool = False) -> None:
         self._optional = optional
+        self._zero = zero
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta | None:
         if isinstance(value, timedelta) or (self._optional and value == _NEVER):
             return value if isinstance(value, timedelta) else None
         found = _DURATION.fullmatch(str(value))
-        if found is None or int(found[1]) == 0:
-            self.fail(f"{value!r} is no duration: write 500ms, 2s, 10m, 12h or 30d", param, ctx)
+        if found is None or (int(found[1]) == 0 and not self._zero):
+            above = "" if self._zero else " above zero"
+            self.fail(f"{value!r} is no duration{above}: write 500ms, 2s, 10m, 12h or 30d", param, ctx)
         duration = int(found[1]) * _UNITS[found[2]]
         if duration > _LONGEST:
             self.fail(f"{value!r} is too long: at most {duration_text(_LONGEST)}", param, ctx)
@@ -53,6 +55,9 @@ class _Duration(click.ParamType[timedelta | None]):
 
 DURATION = _Duration()
 """A duration on the command line."""
+
+DURATION_OR_ZERO = _Duration(zero=True)
+"""The same where none at all may be asked for."""
 
 
 def duration_text(duration: timedelta | None) -> str:

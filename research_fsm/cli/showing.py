@@ -11,12 +11,17 @@ import click
 from research_fsm.cli.evidence import evidence
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.session import Session, common_options
+from research_fsm.errors import InvalidInput
 
 __all__ = ["page", "views"]
 
+_FIRST_LINE = b"<!doctype html>"
+
 
 @click.command()
-@click.option("--html", "file", metavar="FILE", required=True, help="The file to write; one that is there is replaced.")
+@click.option(
+    "--html", "file", metavar="FILE", required=True, help="The file to write; a page that is there is replaced."
+)
 @click.option("--owner", help="Only this owner's people and credits.")
 @click.option("--with-names", is_flag=True, help="Show names and companies, which are personal data.")
 @click.option("--verify/--no-verify", default=True, show_default=True, help="Verify the log first.")
@@ -42,6 +47,7 @@ def page(  # click's signature.
     from research_fsm import audit
     from research_fsm import page as pages
 
+    _check_place(Path(file))
     with evidence(session) as log:
         findings = list(audit.verify(log)) if verify else None
         text = pages.render(log, owner=owner, with_names=with_names, findings=findings, limit=limit, after=after)
@@ -71,6 +77,17 @@ def views(session: Session, file: str, with_documents: bool) -> Exit:  # noqa: F
     return Exit.DONE
 
 
+def _check_place(place: Path) -> None:
+    """Refuse to replace what is no page: the store itself, most of all, since that would be the end of the log."""
+    if not place.exists():
+        return
+    if place.is_file():
+        with place.open("rb") as there:
+            if there.read(len(_FIRST_LINE)) in (_FIRST_LINE, b""):
+                return
+    raise InvalidInput("html", f"{place} is there already, and is no page; name another file")
+
+
 def _write(place: Path, text: str, *, secret: bool) -> None:
     """Write a file at once: whoever reads it sees the old one or the new one, whole."""
     unfinished = place.with_name(f".{place.name}.{os.getpid()}")
@@ -78,6 +95,9 @@ def _write(place: Path, text: str, *, secret: bool) -> None:
         unfinished.touch(mode=0o600 if secret else 0o644, exist_ok=False)
         unfinished.write_text(text, encoding="utf-8", newline="\n")
         unfinished.replace(place)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(place)) from error  # The name that was asked for.
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise

@@ -26,6 +26,7 @@ _FULL = frozenset({"53100", "54000"})
 _READ_ONLY = frozenset({"25006", "42501"})
 _NOT_THERE = frozenset({"3D000", "3F000", "42P01", "42703", "42883"})
 _NOT_OURS = frozenset({"26000", "42P05"})
+_LOOK = "see that the server is up and can be reached, and that database, user and password are right"
 _UNFIT = frozenset({"22021", "22P05", "22P02", "22003", "22001"})
 
 
@@ -64,7 +65,7 @@ def failure(error: ServerSaid | WireLost, where: str) -> ResearchError:
         where: The store's address, without a password.
     """
     if isinstance(error, WireLost):
-        return StoreUnavailable(where, f"{error}; see that the server is up and can be reached")
+        return StoreUnavailable(where, f"{error}; {_LOOK}")
     said, state = f"{error.text} ({error.state})", error.state
     if state in _BUSY or state in RERUN - {"23505"}:
         return StoreBusy(where, f"{said}; try again later, and look for a transaction that is kept open")

@@ -325,6 +325,8 @@ def _resolved(path: str | os.PathLike[str]) -> str:
     name = os.fspath(path)
     if not name or name == ":memory:" or "\0" in name:
         raise InvalidInput("path", f"{name!r} is not the name of a file; for a store in memory use MemoryStore")
+    if "://" in name:  # Not repeated, since it may have a password in it.
+        raise InvalidInput("path", "is an address, and must be the name of a file; for PostgreSQL use PostgresStore")
     return os.path.realpath(name)
 
 

@@ -9,7 +9,16 @@ import sqlite3
 
 from research_fsm.errors import StoreDamaged, StoreForeign, StoreTooNew
 
-__all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "foreign", "is_empty", "migrate", "needs_migration", "read_secret"]
+__all__ = [
+    "APPEND_ONLY",
+    "APPLICATION_ID",
+    "SCHEMA_VERSION",
+    "foreign",
+    "is_empty",
+    "migrate",
+    "needs_migration",
+    "read_secret",
+]
 
 APPLICATION_ID = 0x7266736D
 """``rfsm`` in ASCII: says in the file's header whose file it is."""
@@ -90,6 +99,9 @@ CREATE TABLE tokens (
     revoked_at INTEGER
 )
 """
+
+APPEND_ONLY = ("events_no_update", "events_no_delete", "events_no_replace")
+"""The triggers that stop every client from changing the log."""
 
 # A plain client replaces rows without firing the DELETE trigger, so the INSERT itself looks whether it would replace
 # one. A position that SQLite is to choose is -1 here; the table's CHECK keeps everybody else from that number.

@@ -42,6 +42,7 @@ def test_everything_is_looked_at(program: Program) -> None:
         "schema",
         "journal mode",
         "integrity",
+        "log",
         "clock",
         "queue",
         "recovery",
@@ -75,6 +76,15 @@ def test_a_disk_that_fills_up_is_noticed(
     program("grant", "acme", 5)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: _Usage(0, 0, mebibytes * 2**20))
     assert _checks(program, code=code)["disk"]["verdict"] == verdict
+
+
+def test_a_trigger_that_was_dropped_is_a_problem(program: Program) -> None:
+    """Whoever dropped it could have changed the log."""
+    program("grant", "acme", 5)
+    _edit(program, "DROP TRIGGER events_no_update")
+    check = _checks(program, code=1)["log"]
+    assert check["verdict"] == "problem"
+    assert check["words"].startswith("events_no_update is missing or disabled")
 
 
 def test_without_a_store_the_machine_is_examined_all_the_same(program: Program) -> None:

@@ -16,6 +16,7 @@ def test_every_event_is_a_line(program: Program) -> None:
     assert [line.split("  ")[0] for line in lines] == [str(position) for position in range(1, 10)]
     assert lines[0].split("  ")[2:] == ["account:acme", "credits granted (welcome)"]
     assert program("follow", "--after", 7, "--quiet-for", "1ms").stdout.splitlines() == lines[7:]
+    assert program("follow", "--quiet-for", "0s").stdout.splitlines() == lines
 
 
 def test_as_json_every_event_is_a_line_too(program: Program) -> None:

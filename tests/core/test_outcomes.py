@@ -59,14 +59,14 @@ SUCCESSES: list[tuple[Success, str]] = [
     (QueueEmpty(), "nothing is waiting"),
     (GivenUp("p", 1), "run 1 of person p failed: its deliveries are used up"),
     (Recovered("p", 1, Action.WAITED), "run 1 of person p: waited"),
-    (Granted("o", "g", 5), "o has the grant 'g' of 5 credits"),
+    (Granted("o", "g", 1), "o has the grant 'g' of 1 credit"),
     (Revoked("o", "g", 5), "the grant 'g' of 5 credits was taken back from o"),
 ]
 REFUSALS: list[tuple[Refusal, str]] = [
     (EntrySkipped("p", "damaged"), "the entry of person p is set aside: damaged"),
     (RolledBack("p", "r", 1, "refused"), "run 1 of person p was rolled back (refused); no credit was charged"),
     (AlreadyRunning("p", "running", 1, 5), "person p is already running (run 1)"),
-    (InsufficientCredits("o", 1, 2), "o has 1 credits available, 2 are required"),
+    (InsufficientCredits("o", 1, 2), "o has 1 credit available, 2 are required"),
     (PersonNotFound("p"), "there is no person p"),
     (KeyReused("k"), "the key 'k' was already used for another request"),
     (AlreadyAdded("p"), "the partner already has this LinkedIn URL, as person p"),

@@ -43,7 +43,7 @@ def test_without_credits_a_start_would_be_refused_with_the_numbers() -> None:
     ada = world.person(having=0)
     start = _explained(world, ada).start
     assert start.answer == InsufficientCredits("acme", 0, 1) == world.runs.start(ada)
-    assert str(start) == ("A start would be refused for want of credits: acme has 0 credits available, 1 are required.")
+    assert str(start) == ("A start would be refused for want of credits: acme has 0 credits available, 1 is required.")
 
 
 def test_a_run_in_the_way_is_named_with_its_deadline() -> None:

@@ -14,7 +14,7 @@ def test_it_writes_a_page_and_replaces_the_one_before(program: Program, tmp_path
     person_id = program.complete()
     file = tmp_path / "out" / "page.html"
     file.parent.mkdir()
-    file.write_text("old")
+    file.write_text("<!doctype html>\nold")
     assert program.json("page", "--html", file) == {"page": str(file), "findings": 0}
     text = file.read_text(encoding="utf-8")
     assert person_id in text
@@ -44,7 +44,25 @@ def test_findings_are_on_the_page_and_in_the_exit_code(program: Program, tmp_pat
     assert "Not verified." in file.read_text(encoding="utf-8")
 
 
+def test_what_is_no_page_is_not_replaced(program: Program, tmp_path: Path) -> None:
+    """Nobody loses a log, or anything else, by a slip of the hand."""
+    program.person()
+    before = program.store.read_bytes()
+    for place in (program.store, tmp_path):
+        refused = program("page", "--html", place)
+        assert refused.exit_code == 2
+        assert "is there already, and is no page; name another file" in refused.stderr
+    assert program.store.read_bytes() == before
+    assert program("page", "--html", "/dev/null").exit_code == 2
+    empty = tmp_path / "made-by-mktemp"
+    empty.touch()
+    assert program("page", "--html", empty).exit_code == 0
+
+
 def test_a_file_that_cannot_be_written_is_an_error_of_files(program: Program, tmp_path: Path) -> None:
     """Exit code 7, as for every file."""
     program.person()
-    assert program("page", "--html", tmp_path / "nowhere" / "page.html").exit_code == 7
+    file = tmp_path / "nowhere" / "page.html"
+    failed = program("page", "--html", file)
+    assert failed.exit_code == 7
+    assert failed.stderr == f"Error: {file}: No such file or directory\n"

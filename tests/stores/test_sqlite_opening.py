@@ -281,6 +281,13 @@ def test_what_is_no_name_of_a_file_is_refused(name: str) -> None:
         SQLiteStore(name)
 
 
+def test_an_address_is_no_file() -> None:
+    """The other store takes it; its password is not repeated."""
+    with pytest.raises(InvalidInput, match="PostgresStore") as raised:
+        SQLiteStore("postgresql://somebody:secret@127.0.0.1/app")
+    assert "secret" not in str(raised.value)
+
+
 @pytest.mark.parametrize("wait", [timedelta(seconds=-1), timedelta(days=8)])
 def test_a_wait_out_of_range_is_refused(path: Path, wait: timedelta) -> None:
     """SQLite would take a negative wait for none at all, and overflow on a long one."""
