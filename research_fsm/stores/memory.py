@@ -10,61 +10,19 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Self, TypeVar
 
-from attrs import Factory, define, evolve
-
-from research_fsm.errors import StoreClosed, StoreError, WriteRejected
-from research_fsm.storage import (
-    Head,
-    Query,
-    QueueEntry,
-    Reader,
-    Receipt,
-    RecordedEvent,
-    Rule,
-    StreamWrite,
-    Token,
-    UniqueKey,
-    View,
-    Write,
-    first_hash,
-    next_hash,
-)
+from research_fsm.errors import StoreClosed, StoreError
+from research_fsm.storage import Head, Query, QueueEntry, Reader, RecordedEvent, Rule, Token, UniqueKey, View, Write
+from research_fsm.stores.memory_tables import WHERE, Tables, apply, check
 from research_fsm.stores.watch import OrderedWatch
 
 __all__ = ["MemoryStore", "wall_clock"]
 
 A = TypeVar("A")
 
-_WHERE = "memory"
-
 
 def wall_clock() -> int:
     """Return the machine's time in microseconds since 1970-01-01 UTC."""
     return time.time_ns() // 1000
-
-
-@define
-class _Tables:
-    events: list[RecordedEvent] = Factory(list)
-    streams: dict[str, list[RecordedEvent]] = Factory(dict)
-    heads: dict[str, Head] = Factory(dict)
-    documents: dict[tuple[str, str], bytes] = Factory(dict)
-    keys: dict[str, UniqueKey] = Factory(dict)
-    receipts: dict[str, Receipt] = Factory(dict)
-    queue: dict[str, QueueEntry] = Factory(dict)
-    tokens: dict[str, Token] = Factory(dict)
-
-    def copy(self) -> "_Tables":
-        return _Tables(
-            list(self.events),
-            {stream: list(events) for stream, events in self.streams.items()},
-            dict(self.heads),
-            dict(self.documents),
-            dict(self.keys),
-            dict(self.receipts),
-            dict(self.queue),
-            dict(self.tokens),
-        )
 
 
 class MemoryStore:
@@ -77,7 +35,7 @@ class MemoryStore:
     def __init__(self, clock: Callable[[], int] = wall_clock) -> None:
         self._clock = clock
         self._lock = threading.RLock()
-        self._tables = _Tables()
+        self._tables = Tables()
         self._secret = secrets.token_bytes(32)
         self._closed = False
         self._deciding = False
@@ -110,8 +68,8 @@ class MemoryStore:
             tables = self._opened()
             now = self.now()
             write = self._decided(query, rule, now)
-            _check(tables, write)
-            _apply(tables, write, now)
+            check(tables, write)
+            apply(tables, write, now)
             return write.answer
 
     async def transact_async(self, query: Query, rule: Rule[A]) -> A:
@@ -120,7 +78,7 @@ class MemoryStore:
 
     def _decided(self, query: Query, rule: Rule[A], now: int) -> Write[A]:
         if self._deciding:
-            raise StoreError(_WHERE, "a rule must not call the store: it looks at its view, and says what to write")
+            raise StoreError(WHERE, "a rule must not call the store: it looks at its view, and says what to write")
         self._deciding = True
         try:
             return rule(self._load(query, now), now)
@@ -129,7 +87,7 @@ class MemoryStore:
 
     def watch(self) -> OrderedWatch:
         """Open an eye on the end of the log."""
-        return OrderedWatch(_WHERE, self._newest)
+        return OrderedWatch(WHERE, self._newest)
 
     def _newest(self) -> int:
         with self._lock:
@@ -152,7 +110,7 @@ class MemoryStore:
             return MemoryStore._holding, (self._opened(), self._secret)
 
     @staticmethod
-    def _holding(tables: _Tables, secret: bytes, clock: Callable[[], int] = wall_clock) -> "MemoryStore":
+    def _holding(tables: Tables, secret: bytes, clock: Callable[[], int] = wall_clock) -> "MemoryStore":
         store = MemoryStore(clock)
         store._tables, store._secret = tables, secret
         return store
@@ -232,10 +190,10 @@ class MemoryStore:
             tables = self._opened()
             return next((token for token in tables.tokens.values() if token.digest == digest), None)
 
-    def _opened(self) -> _Tables:
+    def _opened(self) -> Tables:
         """Return what is kept, to whoever has the lock; nobody yields to a caller meanwhile, who would keep it."""
         if self._closed:
-            raise StoreClosed(_WHERE, "the store was closed; open another one")
+            raise StoreClosed(WHERE, "the store was closed; open another one")
         return self._tables
 
     def _load(self, query: Query, now: int) -> View:
@@ -265,77 +223,3 @@ class MemoryStore:
             return iter(tables.streams.get(stream, [])[:seen])
 
         return View(heads=heads, keys=keys, receipts=receipts, documents=documents, entry=entry, history=history)
-
-
-def _check(tables: _Tables, write: Write[object]) -> None:
-    """Refuse a write before any of it is done."""
-    for stream in write.streams:
-        head = tables.heads.get(stream.stream)
-        version = 0 if head is None else head.version
-        if version != stream.expected:
-            raise WriteRejected(_WHERE, f"{stream.stream} is at version {version}, not {stream.expected}")
-    for key in write.keys:
-        if key.key in tables.keys:
-            raise WriteRejected(_WHERE, f"the unique key {f'of {key.stream}' if key.personal else key.key} is taken")
-    for receipt in write.receipts:
-        if receipt.key in tables.receipts:
-            raise WriteRejected(_WHERE, f"there is a receipt {receipt.key} already")
-
-
-def _apply(tables: _Tables, write: Write[object], now: int) -> None:
-    for stream in write.streams:
-        _append(tables, stream, now)
-    tables.keys.update({key.key: key for key in write.keys})
-    tables.receipts.update({receipt.key: receipt for receipt in write.receipts})
-    for name, answer in write.settled.items():
-        if name in tables.receipts:
-            tables.receipts[name] = evolve(tables.receipts[name], answer=answer)
-    tables.documents.update(write.documents)
-    tables.queue.update({entry.run_id: entry for entry in write.enqueued})
-    for run_id in write.dequeued:
-        tables.queue.pop(run_id, None)
-    for forgotten in write.forgotten:
-        _forget(tables, forgotten)
-    tables.tokens.update({token.token_id: token for token in write.tokens})
-
-
-def _append(tables: _Tables, write: StreamWrite, now: int) -> None:
-    head = tables.heads.get(write.stream)
-    previous = first_hash(write.stream) if head is None else head.hash
-    first = len(tables.events) + 1 if head is None else head.first
-    stream = tables.streams.setdefault(write.stream, [])
-    for version, event in enumerate(write.events, write.expected + 1):
-        previous = next_hash(previous, write.stream, version, event, now)
-        recorded = RecordedEvent(
-            position=len(tables.events) + 1,
-            stream=write.stream,
-            version=version,
-            type=event.type,
-            schema=event.schema,
-            at=now,
-            data=event.data,
-            meta=event.meta,
-            hash=previous,
-        )
-        tables.events.append(recorded)
-        stream.append(recorded)
-    tables.heads[write.stream] = Head(
-        stream=write.stream,
-        version=len(stream),
-        hash=previous,
-        fold=write.fold,
-        state=write.state,
-        link=write.link if head is None else head.link,
-        tag=write.tag,
-        due=write.due,
-        first=first,
-    )
-
-
-def _forget(tables: _Tables, stream: str) -> None:
-    tables.documents = {name: body for name, body in tables.documents.items() if name[0] != stream}
-    tables.keys = {name: key for name, key in tables.keys.items() if not (key.personal and key.stream == stream)}
-    tables.receipts = {
-        name: evolve(receipt, fingerprint="") if receipt.stream == stream else receipt
-        for name, receipt in tables.receipts.items()
-    }

@@ -105,11 +105,13 @@ def test_silence_that_is_taken_for_a_refusal_is_found_and_told(monkeypatch: pyte
     story = str(raised.value)
     assert story.startswith("idle: start c10 s1 p1, start c11 s1 p1\n\na schedule: world kind=outside")
     assert "c3 sends the request to the engine, and: the engine takes it, the answer is lost" in story
-    assert "X2: run the run of c3 was rolled back by a refusal, and the engine has it, or may yet" in story
+    assert (
+        "refusal_is_proof: run the run of c3 was rolled back by a refusal, and the engine has it, or may yet" in story
+    )
     pasted: dict[str, Any] = {}
     exec(story.partition("As a test:")[2], pasted)  # noqa: S102  # It is our own, and this is what it is for.
-    with pytest.raises(AssertionError, match="X2"):
-        pasted["test_law_x2"]()
+    with pytest.raises(AssertionError, match="refusal_is_proof"):
+        pasted["test_law_refusal_is_proof"]()
 
 
 def test_a_key_that_is_forgotten_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +123,7 @@ def test_a_key_that_is_forgotten_is_found(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(transactions, "start", wrong)
     keyed = ["start c4 s1 p1 as=acme key=k", "start c5 s1 p1 as=acme key=k"]
-    with pytest.raises(Failed, match=r"^8: a key was answered"):
+    with pytest.raises(Failed, match=r"^repeated_is_the_same: a key was answered"):
         explore(Scene(INSIDE.beginnings["idle"]), keyed)
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from research_fsm import codec, transactions
+from research_fsm import codec, requests, transactions
 from research_fsm import person as people
 from research_fsm.commands import Sighting
 from research_fsm.outcomes import Claimed
 from research_fsm.person import Person
-from research_fsm.requests import AttemptOutcome, Dispatch, DispatchRequest, Look, Read, Request, Transact
+from research_fsm.requests import AttemptOutcome, Dispatch, DispatchRequest, Ended, Look, Read, Request, Transact
 from research_fsm.storage import Head, View
 from research_fsm.stores.memory import MemoryStore
 from research_fsm.testing.simulate import transcript, verbs
@@ -157,10 +157,8 @@ def _hears(actor: Actor, wanted: Request | None, heard: Any) -> tuple[Request | 
             pass
     if actor.doing is None:
         return None, None
-    try:
-        return actor.doing.send(heard), None
-    except StopIteration as done:
-        return None, done.value
+    reached = requests.step(actor.doing, heard)
+    return (None, reached.answer) if isinstance(reached, Ended) else (reached, None)
 
 
 def _sightings(heard: Any) -> tuple[Sighting, ...]:  # noqa: ANN401  # By request.

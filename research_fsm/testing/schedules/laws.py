@@ -23,6 +23,17 @@ from research_fsm.events import (
     RunFailed,
     RunRolledBack,
 )
+from research_fsm.laws.catalog import (
+    CHARGED_IF_EXECUTED,
+    COMPLETE_NEEDS_WORK,
+    CONFIRMED_BY_ITS_OWN,
+    HEADS_ARE_FOLDS,
+    ONE_OPEN_RUN,
+    ORPHANS_END_NOTHING,
+    REFUSAL_IS_PROOF,
+    REPEATED_IS_THE_SAME,
+    WAY_OUT,
+)
 from research_fsm.lifecycle import RUNNING, Phase
 from research_fsm.outcomes import Claimed, Created, Queued, RolledBack, Unresolved
 from research_fsm.person import Person
@@ -91,9 +102,9 @@ def _folded(
             found, person = person, people.evolve(person, event, recorded.at)
             yield from (f"{law.__name__}: {words}" for law in laws.PERSON_LAWS if (words := law(found, event, person)))
         if head.state != codec.encode(person):
-            yield f"7: the head says {head.state!r}, the events {person}"
+            yield f"{HEADS_ARE_FOLDS}: the head says {head.state!r}, the events {person}"
         if person.phase in RUNNING and head.due is None and not transactions.waits(person):
-            yield f"way_out: nobody looks at somebody who is {person.phase}"
+            yield f"{WAY_OUT}: nobody looks at somebody who is {person.phase}"
         return
     account = transactions.account_in(before.read(Query(streams=(stream,))), stream.partition(":")[2])
     for recorded in events:
@@ -101,7 +112,7 @@ def _folded(
         had, account = account, accounts.evolve(account, booked)
         yield from (f"{law.__name__}: {words}" for law in laws.ACCOUNT_LAWS if (words := law(had, booked, account)))
     if head.state != codec.encode(account):
-        yield f"7: the head says {head.state!r}, the events {account}"
+        yield f"{HEADS_ARE_FOLDS}: the head says {head.state!r}, the events {account}"
 
 
 def _asked(
@@ -116,7 +127,7 @@ def _asked(
     key = command.key if isinstance(command, c.StartRun) else None
     if key is not None and key.digest in before.read(Query(receipts=(key.digest,))).receipts:
         if before.contents() != after.contents():
-            yield "8: a request that was answered before changed something"
+            yield f"{REPEATED_IS_THE_SAME}: a request that was answered before changed something"
         return
     stream = _about(before, command)
     if stream is None:
@@ -178,19 +189,19 @@ def engine_laws(happened: Happened, engine: Engine, sending: frozenset[str], com
     match event:
         case RunRolledBack(reason=RollBackReason.REFUSED | RollBackReason.NOT_SENT):
             if engine.has(run_id) or run_id in sending:
-                yield f"X2: run {run_id} was rolled back by a refusal, and the engine has it, or may yet"
+                yield f"{REFUSAL_IS_PROOF}: run {run_id} was rolled back by a refusal; the engine has it, or may yet"
         case RunDispatched(external_id=str(external_id), run_no=run_no):
             found = engine.find(external_id)
             if found is None or (found.request.run_id, found.request.run_no) != (run_id, run_no):
-                yield f"X6: run {run_id} was confirmed by {external_id}, which is another run's"
+                yield f"{CONFIRMED_BY_ITS_OWN}: run {run_id} was confirmed by {external_id}, which is another run's"
         case RunCompleted(external_id=external_id) if not isinstance(command, c.CompleteRun):
             found = engine.find(external_id)
             if found is None or found.output is None:
-                yield f"X5: run {run_id} is complete by {external_id}, which did no work for it"
+                yield f"{COMPLETE_NEEDS_WORK}: run {run_id} is complete by {external_id}, which did no work for it"
         case RunFailed(external_id=str(external_id), reason=FailReason.ENGINE_REPORTED | FailReason.NO_OUTPUT):
             found = engine.find(external_id)
             if found is None or found.request.run_id != run_id or not found.status.final:
-                yield f"X8: run {run_id} failed because {external_id} ended, which did not"
+                yield f"{ORPHANS_END_NOTHING}: run {run_id} failed because {external_id} ended, which did not"
         case _:
             return
 
@@ -203,11 +214,12 @@ def told(answer: object, recount: Recount) -> Iterator[str]:
     life = recount.people.get(start.person_id)
     run = None if life is None else life.runs.get(start.run_no)
     if run is None or run.run_id != start.run_id:
-        yield f"1: a caller was told {start}, and the log has no such run"
+        yield f"{ONE_OPEN_RUN}: a caller was told {start}, and the log has no such run"
     elif isinstance(start, Queued) and "CreditsCharged" not in run.credits and run.ended != "RunFailed":
-        yield f"4: a caller was told {start}, and it is not charged"
+        yield f"{CHARGED_IF_EXECUTED}: a caller was told {start}, and it is not charged"
     elif isinstance(start, RolledBack) and (run.ended != "RunRolledBack" or run.credits[-1] != "CreditsReleased"):
-        yield f"4: a caller was told {start}; the log has {run.ended or 'an open run'}, {run.credits}"
+        found = f"{run.ended or 'an open run'}, {run.credits}"
+        yield f"{CHARGED_IF_EXECUTED}: a caller was told {start}; the log has {found}"
 
 
 # --- the end -----------------------------------------------------------------------------------------------------
@@ -229,7 +241,7 @@ def at_rest(store: MemoryStore, now: int, policy: Policy, *, inside: bool) -> li
         if not any(head.tag in _RUNNING for head in left.heads()):
             break
         clock.now = max(clock.now + 1, _next_look(left))
-    wrong = [f"6: {head.stream} never came to rest" for head in left.heads() if head.tag in _RUNNING]
+    wrong = [f"{WAY_OUT}: {head.stream} never came to rest" for head in left.heads() if head.tag in _RUNNING]
     return [*wrong, *counted(left)[1]]
 
 

@@ -6,11 +6,11 @@ there.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from attrs import define, frozen
 
 from research_fsm import audit
+from research_fsm.laws.catalog import REPEATED_IS_THE_SAME
 from research_fsm.outcomes import PersonNotFound, Unresolved
 from research_fsm.requests import Cancel, Dispatch, Look, Read, Transact
 from research_fsm.stores.memory import MemoryStore
@@ -19,54 +19,16 @@ from research_fsm.testing.recount import Recount
 from research_fsm.testing.schedules import laws
 from research_fsm.testing.schedules.cast import Cast, Place
 from research_fsm.testing.schedules.engine import ANSWERS, SIGHTS, Engine, EngineRun, report_of
+from research_fsm.testing.schedules.state import Move, State, Wrong
 from research_fsm.testing.simulate import verbs
 from research_fsm.testing.simulate.setting import Setting
 from research_fsm.testing.simulate.words import Fate, Step, steps
 from research_fsm.testing.simulate.world import World
 
-__all__ = ["Move", "Scene", "State", "Wrong"]
+__all__ = ["Scene"]
 
 _WAITING, _OVER = -1, -2
 _SECOND = 1_000_000
-
-
-class State(NamedTuple):
-    """Where a world stands.
-
-    Args:
-        store: What was written.
-        engine: What the engine has.
-        now: The time, in microseconds UTC.
-        places: Where each of the cast stands.
-        told: What was answered under request keys.
-    """
-
-    store: int
-    engine: int
-    now: int
-    places: tuple[int, ...]
-    told: tuple[object, ...] = ()
-
-
-class Move(NamedTuple):
-    """One step: the lines of a schedule that say it, and where it leads."""
-
-    lines: tuple[Step, ...]
-    state: State
-
-
-class Wrong(Exception):  # The condition, as the rest of the vocabulary.
-    """A law does not hold after a step.
-
-    Args:
-        lines: The step.
-        words: What is wrong.
-    """
-
-    def __init__(self, lines: tuple[Step, ...], words: list[str]) -> None:
-        self.lines = lines
-        self.words = words
-        super().__init__("\n".join(words))
 
 
 @frozen
@@ -260,7 +222,9 @@ class Scene:
             wrong = list(laws.told(place.answer, self._stores[state.store].recount))
             if actor.key is not None and not isinstance(place.answer, Unresolved | PersonNotFound):
                 wrong += [
-                    f"8: a key was answered {one}, and then {place.answer}" for one in told if one != place.answer
+                    f"{REPEATED_IS_THE_SAME}: a key was answered {one}, and then {place.answer}"
+                    for one in told
+                    if one != place.answer
                 ]
                 told = (*told, place.answer)
             if wrong:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from attrs import Factory, define, frozen
 
 from research_fsm.stores.memory import MemoryStore
-from research_fsm.testing.schedules.scene import Scene, State, Wrong
+from research_fsm.testing.schedules.scene import Scene
+from research_fsm.testing.schedules.state import State, Wrong
 from research_fsm.testing.simulate.words import Step
 
 __all__ = ["Explored", "Failed", "explore"]
