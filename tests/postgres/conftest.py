@@ -1,17 +1,26 @@
 """One server for all of these tests, and an empty database for each."""
 
 import secrets
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from research_fsm.testing.postgres import PostgresServer
 
+_MEMORY = Path("/dev/shm")  # noqa: S108  # A folder of its own is made in it.
+_ROOM = 8 * 2**30
+
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[PostgresServer]:
-    """A server that no test stops, so it need not flush; who wants to kill one starts one of its own, which does."""
-    with PostgresServer(fsync="off") as running:
+    """A server that no test stops, so it need not flush; who wants to kill one starts one of its own, which does.
+
+    Its many thousand files are made in memory where there is plenty.
+    """
+    roomy = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM
+    with PostgresServer(_MEMORY if roomy else None, fsync="off") as running:
         yield running
 
 
