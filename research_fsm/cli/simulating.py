@@ -122,6 +122,8 @@ def _progress(
         task = bar.add_task("worlds", total=seconds if by_time else count)
 
         def told(_: int) -> None:
+            if bar.disable:
+                return
             words = f"{campaign.coverage.worlds:,} worlds, {campaign.runs_per_second:,.0f} runs/s, {campaign.coverage}"
             done = campaign.seconds if by_time else campaign.coverage.worlds
             bar.update(task, completed=int(done), description=words)

@@ -62,6 +62,18 @@ def test_a_store_that_does_not_is_told_what_was_found_instead() -> None:
     assert first == f"forgetful breaks {len(broken)} of {2 * PROMISES} promises"
 
 
+def test_a_store_that_gives_out_what_is_leased_is_found_out() -> None:
+    """Here alone: the rule looks at the lease itself, so that nobody is at work twice, and others wait longer."""
+
+    class Impatient(MemoryStore):
+        def _load(self, query: Query, now: int) -> View:
+            return super()._load(query, now + 3_600_000_000)
+
+    with pytest.raises(BrokenPromises) as raised:
+        check_store(lambda _, clock: Impatient(clock))
+    assert "an entry is free without a lease and once it is over" in {one.promise for one in raised.value.broken}
+
+
 def test_a_store_that_waits_for_ever_is_reported_with_the_line_at_which_it_stands(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -45,13 +45,6 @@ class Backwards(MemoryStore):
         return super().linked(link, before=before, limit=limit)[::-1]
 
 
-class Impatient(MemoryStore):
-    """A store that takes an entry for free whose lease is alive."""
-
-    def _load(self, query: Query, now: int) -> View:
-        return super()._load(query, now + 3_600_000_000)
-
-
 def with_old(field: str) -> Change:
     """Keep what a head had in a field before."""
 
@@ -87,7 +80,6 @@ MISTAKES: dict[str, Callable[[Callable[[], int]], MemoryStore]] = {
     "nothing is forgotten": lambda clock: Wrong(clock, lambda _, write: evolve(write, forgotten=())),
     "a unique key is lost": lambda clock: Wrong(clock, lambda _, write: evolve(write, keys=())),
     "people are listed backwards": Backwards,
-    "a lease counts for nothing": Impatient,
 }
 
 
