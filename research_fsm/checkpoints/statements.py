@@ -19,6 +19,7 @@ __all__ = ["Checkpoint", "differences", "make", "parse", "sign", "signed_by"]
 
 _FORMAT = "research_fsm checkpoint 1"
 _SIGNATURE = "signature "
+_NOT_ONE = f"is no {_FORMAT}: take the file as `checkpoint make` has printed it"
 
 
 @frozen
@@ -83,10 +84,10 @@ def parse(text: str) -> Checkpoint:
             rfc3339.parse_time(_after("at ", at)),
         )
         exact = found.statement.decode() + _SIGNATURE + bytes.fromhex(_after(_SIGNATURE, signature)).hex() + "\n"
-    except ValueError as error:
-        raise InvalidInput("checkpoint", f"is no {_FORMAT}: {error}") from None
+    except ValueError:
+        raise InvalidInput("checkpoint", _NOT_ONE) from None
     if form != _FORMAT or end or exact != text or found.events < 0:
-        raise InvalidInput("checkpoint", f"is no {_FORMAT}: it is not written as one")
+        raise InvalidInput("checkpoint", _NOT_ONE)
     return found
 
 
