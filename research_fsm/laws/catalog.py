@@ -16,6 +16,7 @@ __all__ = [
     "COMPLETE_NEEDS_WORK",
     "CONFIRMED_BY_ITS_OWN",
     "CREDITS_FOLLOW_RUNS",
+    "DISPATCHER_PROMISE",
     "DOCUMENTS_MATCH",
     "FIRST_CLAIM_COUNTS",
     "GAPLESS",
@@ -39,6 +40,7 @@ __all__ = [
     "REPORTS_COUNT_UP",
     "STALE_CHANGES_NOTHING",
     "STATEMENTS",
+    "STORE_PROMISE",
     "UNCLAIMED_IS_REFUNDED",
     "WAY_OUT",
 ]
@@ -133,6 +135,13 @@ DOCUMENTS_MATCH = Law(
 
 LINE_BY_LINE = Law("line_by_line", "A command is answered, and changes, what its line in the protocol says.")
 
+# --- and of what others bring ------------------------------------------------------------------------------------
+
+STORE_PROMISE = Law("store_promise", "A store passes `StoreConformance`: it writes all of a decision or nothing of it.")
+DISPATCHER_PROMISE = Law(
+    "dispatcher_promise", "A dispatcher passes `DispatcherConformance`: it concludes nothing from silence."
+)
+
 _OF_A_LOG = (
     READABLE,
     GAPLESS,
@@ -156,7 +165,9 @@ _OF_A_LOG = (
     DOCUMENTS_MATCH,
 )
 
-LAWS: Mapping[str, Law] = MappingProxyType({law.name: law for law in (*INVARIANTS, *_OF_A_LOG, LINE_BY_LINE)})
+_BESIDE = (LINE_BY_LINE, STORE_PROMISE, DISPATCHER_PROMISE)
+
+LAWS: Mapping[str, Law] = MappingProxyType({law.name: law for law in (*INVARIANTS, *_OF_A_LOG, *_BESIDE)})
 """Every law by its name."""
 
 STATEMENTS: Mapping[str, str] = MappingProxyType({law.name: law.statement for law in _OF_A_LOG})

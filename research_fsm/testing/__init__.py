@@ -12,6 +12,7 @@ imported explicitly, and what needs Hypothesis or pytest comes with the extra ``
 * `research_fsm.testing.walk`: every reachable state of a person, with every command, at every moment.
 * `research_fsm.testing.schedules`: every order in which two or three actors can meet, every answer, every death.
 * `research_fsm.testing.oracle`: the protocol a second time, as checks of one step.
+* `research_fsm.testing.mutants`: small wrong rules, stores and dispatchers, to hold a suite against.
 * `research_fsm.testing.simulate`: a whole world from a seed, with every fault; a failure is small and tells its story.
 * `research_fsm.testing.diff`: where two histories part, in words.
 * `research_fsm.testing.plugin`: fixtures, which pytest finds by itself.

@@ -12,6 +12,7 @@ from research_fsm import outcomes as o
 from research_fsm.events import CallbackRefused
 from research_fsm.laws.catalog import (
     CHARGED_IF_EXECUTED,
+    CREDITS_FOLLOW_RUNS,
     NEVER_OVERDRAWN,
     ONE_AT_WORK,
     ONE_HOLD_PER_RUN,
@@ -58,11 +59,11 @@ def _money(step: Step) -> Iterator[str]:
     granted = (new.granted - new.revoked) - (old.granted - old.revoked)
     if new.held - old.held != now_held - held:
         yield (
-            f"{ONE_HOLD_PER_RUN}: the account's holds went from {old.held} to {new.held}, the run's from "
+            f"{CREDITS_FOLLOW_RUNS}: the account's holds went from {old.held} to {new.held}, the run's from "
             f"{held} to {now_held}"
         )
     if new.available - old.available != granted - (now_held + now_spent) + (held + spent):
-        yield f"{CHARGED_IF_EXECUTED}: {old.available} credits became {new.available}; the run says otherwise"
+        yield f"{CREDITS_FOLLOW_RUNS}: {old.available} credits became {new.available}; the run says otherwise"
     if new.available < 0 or new.held < 0:
         yield f"{NEVER_OVERDRAWN}: {new.available} credits are available, {new.held} held"
     if after is not None:

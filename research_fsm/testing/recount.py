@@ -13,13 +13,14 @@ from msgspec.json import Decoder
 
 from research_fsm.laws.catalog import (
     CHARGED_IF_EXECUTED,
-    COMPLETE_NEEDS_WORK,
+    CREDITS_FOLLOW_RUNS,
     NEVER_OVERDRAWN,
     ONE_AT_WORK,
     ONE_HOLD_PER_RUN,
     ONE_OPEN_RUN,
     ONLY_THE_CLAIMER_ENDS,
     REFUSAL_IS_PROOF,
+    REPORTS_COUNT_UP,
     STALE_CHANGES_NOTHING,
     UNCLAIMED_IS_REFUNDED,
     WAY_OUT,
@@ -159,10 +160,10 @@ class Recount:
         life = self.people.get(data["person_id"])
         run = None if life is None else life.runs.get(data["run_no"])
         if life is None or run is None or life.owner != owner:
-            yield f"{CHARGED_IF_EXECUTED}: credits of a run that this account never started"
+            yield f"{CREDITS_FOLLOW_RUNS}: credits of a run that this account never started"
             return
         if run.cost != amount or run.run_id != data["run_id"]:
-            yield f"{ONE_HOLD_PER_RUN}: {amount} credits of a run that costs {run.cost}"
+            yield f"{CREDITS_FOLLOW_RUNS}: {amount} credits of a run that costs {run.cost}"
         before = run.credits[-1] if run.credits else ""
         run.credits.append(event.type)
         if before not in _AFTER[event.type]:
@@ -227,7 +228,7 @@ def _ended(life: Life, run: CountedRun, event: RecordedEvent, data: Mapping[str,
         life.reports += 1
         run.claimed_by = run.claimed_by or data["external_id"]
         if data["report_version"] != life.reports:
-            yield f"{COMPLETE_NEEDS_WORK}: report {data['report_version']} is the {life.reports}. one"
+            yield f"{REPORTS_COUNT_UP}: report {data['report_version']} is the {life.reports}. one"
     _end(run, event.type)
 
 

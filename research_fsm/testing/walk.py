@@ -75,6 +75,7 @@ def walk(
     most_credits: int = 1,
     outcomes: bool = False,
     check: Callable[[Step], Iterator[str]] = broken,
+    found: Callable[[list[str]], object] | None = None,
 ) -> Walked:
     """Walk every step that there is.
 
@@ -83,6 +84,7 @@ def walk(
         most_credits: Credits are granted up to here; 1 is enough for "enough" and "not enough".
         outcomes: Whether to tell people apart by how an earlier run of theirs ended: ten times the states.
         check: What to ask about each step.
+        found: Is told what is wrong with each step, and the walk goes on beside it; if nobody is told, it is raised.
 
     Raises:
         Broken: A step broke a law; the shortest path to it is told.
@@ -98,12 +100,15 @@ def walk(
             steps += 1
             words = [*check(step), *_laws(step)]
             if words:
-                raise Broken(step, words, _commands_of((command, state.path)))
+                if found is None:
+                    raise Broken(step, words, _commands_of((command, state.path)))
+                found(words)
+                continue
             following.append(canonical(state_of(step, (command, state.path)), policy, outcomes=outcomes))
-        for found in following:
-            if found not in seen:
-                seen.add(found)
-                waiting.append(found)
+        for reached in following:
+            if reached not in seen:
+                seen.add(reached)
+                waiting.append(reached)
     _check_all_come_to_rest(seen, policy, outcomes=outcomes)
     return Walked(len(seen), steps)
 

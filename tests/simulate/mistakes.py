@@ -1,19 +1,13 @@
-"""Puts a mistake into the code, and says which ones the simulator has to find."""
+"""The mutants by what they are, for tests of the simulator."""
 
-import pytest
+from collections.abc import Callable
 
-from tests.proof.mistake import Mistake
-from tests.proof.wrong_callbacks import WRONG_CALLBACKS
-from tests.proof.wrong_dispatches import WRONG_DISPATCHES
+from research_fsm.testing.mutants import MUTANTS, Mutant
 
-__all__ = ["ALL", "make"]
+__all__ = ["ALL", "Make"]
 
-ALL = {mistake.what: mistake for mistake in (*WRONG_DISPATCHES, *WRONG_CALLBACKS)}
-"""Every mistake of rules and flows that the proofs know, by what it is."""
+ALL: dict[str, Mutant] = {mutant.what: mutant for mutant in MUTANTS}
+"""Every mutant."""
 
-
-def make(what: str, patch: pytest.MonkeyPatch) -> Mistake:
-    """Put a mistake into the text of its function, and the function into its module."""
-    mistake = ALL[what]
-    mistake.make(patch)
-    return mistake
+Make = Callable[[str], None]
+"""Makes one of them until the test is over."""

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from research_fsm.cli import cli
 from research_fsm.testing.simulate import replay, simulate
 from research_fsm.testing.simulate.coverage import ROWS
-from tests.simulate.mistakes import make
+from tests.simulate.mistakes import Make
 
 
 def call(*words: str) -> Result:
@@ -59,9 +59,9 @@ def test_a_time_may_be_set() -> None:
     assert told["worlds"] == 1
 
 
-def test_a_law_that_does_not_hold_ends_with_1_and_its_story(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_law_that_does_not_hold_ends_with_1_and_its_story(make: Make) -> None:
     """The world is made small, told, and printed as a test; in JSON its schedule can be replayed."""
-    make("balance not checked", monkeypatch)
+    make("balance not checked")
     result = call("--seeds", "50")
     assert result.exit_code == 1
     for words in (

@@ -10,7 +10,7 @@ from research_fsm.laws import LAWS
 from research_fsm.storage import Query, Rule, View, Write
 from research_fsm.stores.memory import MemoryStore
 from research_fsm.testing.simulate import Outcome, as_test, shrink, simulate, story
-from tests.simulate.mistakes import make
+from tests.simulate.mistakes import ALL, Make
 
 A = TypeVar("A")
 
@@ -44,7 +44,7 @@ FOUND = (
     "a key's second request answered like its first",
     "a key that outlives an erasure",
 )
-"""What is a mistake is said where it is made, in ``tests/proof``."""
+"""What is a mistake is said in `research_fsm.testing.mutants`."""
 
 NAMED = {*LAWS, "WriteRejected"}
 """What may be said to be broken; any other exception is one that the mistake's own text raises."""
@@ -57,17 +57,17 @@ def found() -> Outcome:
 
 
 @pytest.mark.parametrize("what", FOUND)
-def test_a_mistake_is_found(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mistake_is_found(what: str, make: Make) -> None:
     """Within a few hundred worlds, which take a few seconds; and the world is the same when it is lived again."""
-    make(what, monkeypatch)
+    make(what)
     outcome = found()
     assert outcome.law in NAMED
     assert simulate(outcome.seed or 0) == outcome
 
 
-def test_a_timeout_that_is_taken_for_a_refusal_makes_a_short_story(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_timeout_that_is_taken_for_a_refusal_makes_a_short_story(make: Make) -> None:
     """A dozen lines are left: who has credits, who is added and started, which answer was lost."""
-    make("timeout treated as refusal", monkeypatch)
+    make("timeout treated as refusal")
     told: list[int] = []
     small = shrink(found(), told=lambda smaller: told.append(len(smaller.schedule)))
     assert small.law == "refusal_is_proof"
@@ -84,18 +84,17 @@ def test_a_timeout_that_is_taken_for_a_refusal_makes_a_short_story(monkeypatch: 
     assert "00000000-0000" not in text.partition("As a test")[0]
 
 
-def test_a_way_out_that_is_missing_is_told_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_way_out_that_is_missing_is_told_to_the_end(make: Make) -> None:
     """Also what is wrong at the end alone: somebody whom recovery passes over."""
-    make("recovery never looks", monkeypatch)
+    make("recovery never looks")
     small = shrink(found())
     assert small.law == "way_out"
     assert small.schedule[-1][0] in ("go", "rest")
 
 
-def test_the_test_to_paste_is_red_until_the_mistake_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_test_to_paste_is_red_until_the_mistake_is_gone() -> None:
     """It stands alone: imports, a name, a docstring, the schedule."""
-    with monkeypatch.context() as mistaken:
-        make("timeout treated as refusal", mistaken)
+    with ALL["timeout treated as refusal"].made():
         small = shrink(found())
         pasted: dict[str, Callable[[], None]] = {}
         exec(as_test(small), pasted)  # noqa: S102  # It is to be run.

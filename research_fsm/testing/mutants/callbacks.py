@@ -1,146 +1,168 @@
-"""Mistakes in what workers report, in the embedded queue, and in how runs end."""
+"""Mistakes in what workers report, and in the embedded queue.
 
-from research_fsm import account, person, rows
-from research_fsm.decide import callbacks, grants, people, starts
+Floor 6. The texts are those of the functions named; whoever changes one changes it here.
+"""
+
+from research_fsm import person, rows
+from research_fsm.decide import callbacks
+from research_fsm.laws.catalog import (
+    CHARGED_IF_EXECUTED,
+    COMPLETE_NEEDS_WORK,
+    CREDITS_FOLLOW_RUNS,
+    FIRST_CLAIM_COUNTS,
+    LEASE_HOLDER_IS_HEARD,
+    LEGAL,
+    ONE_AT_WORK,
+    ONE_HOLD_PER_RUN,
+    ONE_OPEN_RUN,
+    ONLY_THE_CLAIMER_ENDS,
+    REPEATED_IS_THE_SAME,
+    REPORTS_COUNT_UP,
+    STALE_CHANGES_NOTHING,
+    STORE_PROMISE,
+    UNCLAIMED_IS_REFUNDED,
+    WAY_OUT,
+)
 from research_fsm.stores import memory
-from tests.proof.mistake import Mistake
+from research_fsm.testing.mutants.mutant import Mutant
+from research_fsm.transactions import queue
 
-__all__ = ["WRONG_CALLBACKS"]
+__all__ = ["CALLBACKS"]
 
-WRONG_CALLBACKS = (
+CALLBACKS = (
     # --- callbacks ---
-    Mistake(
+    Mutant(
         "callbacks not fenced by run_no",
-        "stale_changes_nothing|only_the_claimer_ends",
+        (ONLY_THE_CLAIMER_ENDS, COMPLETE_NEEDS_WORK),
         callbacks,
         "complete",
         "person.current(command.run_no, command.run_id)",
         "person.current(person.run_no)",
     ),
-    Mistake(
+    Mutant(
         "claim not fenced by run_no",
-        "stale_changes_nothing",
+        (STALE_CHANGES_NOTHING, ONE_AT_WORK),
         callbacks,
         "claim",
         "person.current(command.run_no, command.run_id)",
         "person.current(person.run_no)",
     ),
-    Mistake(
+    Mutant(
         "claim accepted when failed, idle or erased",
-        "stale_changes_nothing",
+        (ONE_OPEN_RUN, CHARGED_IF_EXECUTED, STALE_CHANGES_NOTHING, LEGAL),
         callbacks,
         "claim",
         "person.current(command.run_no, command.run_id)",
         "person.run\n    run = run if run and (run.run_no, run.run_id) == (command.run_no, command.run_id) else None",
     ),
-    Mistake(
+    Mutant(
         "a second engine run's claim accepted",
-        "one_at_work",
+        (ONE_AT_WORK,),
         callbacks,
         "claim",
         "run is None or run.claimed_by not in (None, command.external_id)",
         "run is None",
     ),
-    Mistake(
+    Mutant(
         "a second engine run's claim accepted, seen from the engine",
-        "one_at_work",
+        (ONE_AT_WORK,),
         callbacks,
         "claim",
         "run is None or run.claimed_by not in (None, command.external_id)",
         "run is None",
         "race",
     ),
-    Mistake(
+    Mutant(
         "claim that does not charge",
-        "charged_if_executed",
+        (ONE_HOLD_PER_RUN, CHARGED_IF_EXECUTED, CREDITS_FOLLOW_RUNS),
         person,
         "_charged",
         "Hold.CHARGED if hold is Hold.OPEN else hold",
         "hold",
     ),
-    Mistake(
+    Mutant(
         "claim refused while dispatching",
-        "first_claim_counts",
+        (ONE_AT_WORK, FIRST_CLAIM_COUNTS),
         callbacks,
         "claim",
         "if run is None or ",
         "if run is None or str(person.phase) == 'dispatching' or ",
     ),
-    Mistake(
+    Mutant(
         "claim forced to match dispatched_as",
-        "first_claim_counts",
+        (ONE_AT_WORK, FIRST_CLAIM_COUNTS),
         callbacks,
         "claim",
         "if run is None or ",
         "if run is None or run.dispatched_as not in (None, command.external_id) or ",
     ),
-    Mistake(
+    Mutant(
         "no external-id fence on complete",
-        "only_the_claimer_ends",
+        (ONLY_THE_CLAIMER_ENDS,),
         callbacks,
         "complete",
         "run is None or run.claimed_by not in (None, command.external_id)",
         "run is None",
     ),
-    Mistake(
+    Mutant(
         "no external-id fence on fail",
-        "only_the_claimer_ends",
+        (ONLY_THE_CLAIMER_ENDS,),
         callbacks,
         "fail",
         "run is None or run.claimed_by not in (None, command.external_id)",
         "run is None",
     ),
-    Mistake(
+    Mutant(
         "complete accepted in any status",
-        "only_the_claimer_ends|stale_changes_nothing|one_open_run",
+        (ONE_OPEN_RUN, CHARGED_IF_EXECUTED, STALE_CHANGES_NOTHING, ONLY_THE_CLAIMER_ENDS, COMPLETE_NEEDS_WORK, LEGAL),
         callbacks,
         "complete",
         "run = person.current(command.run_no, command.run_id)",
         "run = person.run",
     ),
-    Mistake(
+    Mutant(
         "unclaimed failure not refunded",
-        "unclaimed_is_refunded",
+        (WAY_OUT, ONLY_THE_CLAIMER_ENDS, UNCLAIMED_IS_REFUNDED, LEGAL),
         callbacks,
         "_never_executed",
         "HoldEnd.REFUNDED",
         "HoldEnd.KEPT",
     ),
-    Mistake(
+    Mutant(
         "refund without the never-executed condition",
-        "charged_if_executed",
+        (CHARGED_IF_EXECUTED, WAY_OUT, ONLY_THE_CLAIMER_ENDS, LEGAL),
         callbacks,
         "fail",
         "_never_executed(run) if run.claimed_by is None else HoldEnd.KEPT",
         "_never_executed(run)",
     ),
-    Mistake(
+    Mutant(
         "a repeated callback is stale",
-        "repeated_is_the_same",
+        (REPEATED_IS_THE_SAME,),
         callbacks,
         "_is_last_outcome",
         "return ",
         "return False and ",
     ),
-    Mistake(
+    Mutant(
         "a repeated callback of another content is the same",
-        "only_the_claimer_ends|repeated_is_the_same",
+        (ONLY_THE_CLAIMER_ENDS,),
         callbacks,
         "_is_last_outcome",
         "person.outcome == Outcome(command.run_no, kind, command.external_id, digest)",
         "person.outcome is not None and person.outcome.run_no == command.run_no and person.outcome.kind is kind",
     ),
-    Mistake(
+    Mutant(
         "stale callback changes something",
-        "stale_changes_nothing",
+        (STALE_CHANGES_NOTHING,),
         person,
         "_changes",
         'return {"refused": (*person.refused, event)}',
         'return {"refused": (*person.refused, event), "outcome": None, "reports": 0}',
     ),
-    Mistake(
+    Mutant(
         "stale callback recorded again and again",
-        "stale_changes_nothing",
+        (STALE_CHANGES_NOTHING,),
         callbacks,
         "_stale",
         "note not in person.refused and ",
@@ -148,118 +170,84 @@ WRONG_CALLBACKS = (
         "machine",
     ),
     # --- the embedded queue ---
-    Mistake("deliveries unbounded", "way_out", callbacks, "take", "run.delivery >= policy.max_deliveries", "False"),
-    Mistake(
+    Mutant(
+        "deliveries unbounded",
+        (WAY_OUT,),
+        callbacks,
+        "take",
+        "run.delivery >= policy.max_deliveries",
+        "False",
+        "simulate",
+    ),
+    Mutant(
         "old delivery not fenced",
-        "only_the_claimer_ends|lease_holder_is_heard|one_at_work",
+        (ONE_AT_WORK,),
         callbacks,
         "take",
         "external_id = _delivery_id(run, delivery)",
         "external_id = _delivery_id(run, 1)",
+        "simulate",
     ),
-    Mistake(
+    Mutant(
         "take-over before the lease is over",
-        "one_at_work",
+        (STORE_PROMISE,),
         memory,
         "MemoryStore._load",
         "row.lease_until is None or row.lease_until <= now",
         "True",
         "suite: test_an_entry_is_free_without_a_lease_and_once_it_is_over",
     ),
-    Mistake(
+    Mutant(
         "the old delivery's claim accepted again",
-        "one_at_work|lease_holder_is_heard",
+        (ONE_AT_WORK,),
         callbacks,
         "claim",
         "run.claimed_by not in (None, command.external_id)",
         "(run.claimed_by not in (None, command.external_id) and not run.delivery)",
     ),
-    Mistake("a lease renewed for ever", "way_out", callbacks, "renew", " or passed(run.deadline, now)", ""),
-    Mistake("a lease renewed when it is over", "way_out", callbacks, "renew", "or not alive ", ""),
-    Mistake("an entry that is not queued", "way_out", rows, "_queue_changes", "not waits(before)", "False"),
-    Mistake(
+    Mutant("a lease renewed for ever", (WAY_OUT,), callbacks, "renew", " or passed(run.deadline, now)", ""),
+    Mutant("a lease renewed when it is over", (WAY_OUT,), callbacks, "renew", "or not alive ", "", "simulate"),
+    Mutant("an entry that is not queued", (WAY_OUT,), rows, "_queue_changes", "not waits(before)", "False"),
+    Mutant(
         "a run that is over stays in the queue",
-        "way_out",
+        (WAY_OUT,),
         rows,
         "_queue_changes",
         "((before.run.run_id,) if before.run is not None and waits(before) else ())",
         "()",
     ),
-    # --- ends ---
-    Mistake(
-        "erase without release",
-        "charged_if_executed|one_hold_per_run",
-        people,
-        "erase",
-        "HoldEnd.RELEASED if run.hold is Hold.OPEN else HoldEnd.KEPT",
-        "HoldEnd.KEPT",
+    Mutant(
+        "a report's version left out",
+        (REPORTS_COUNT_UP,),
+        callbacks,
+        "complete",
+        "version = person.reports + 1",
+        "version = person.reports + 2",
+        "simulate",
     ),
-    Mistake(
-        "erase that always releases",
-        "charged_if_executed",
-        people,
-        "erase",
-        "HoldEnd.RELEASED if run.hold is Hold.OPEN else HoldEnd.KEPT",
-        "HoldEnd.RELEASED",
+    Mutant(
+        "a lease that is alive not renewed",
+        (LEASE_HOLDER_IS_HEARD,),
+        callbacks,
+        "renew",
+        "or not alive ",
+        "or True ",
+        "simulate",
     ),
-    Mistake(
-        "roll back without release",
-        "one_hold_per_run|charged_if_executed",
-        person,
-        "_run_after",
-        "deadline=None, hold=Hold.RELEASED",
-        "deadline=None",
+    Mutant(
+        "a claim that is not repeated",
+        (LEASE_HOLDER_IS_HEARD,),
+        callbacks,
+        "claim",
+        "not in (None, command.external_id)",
+        "is not None",
     ),
-    Mistake(
-        "roll back to failed",
-        "refusal_is_proof|legal|charged_if_executed",
-        starts,
-        "record_answer",
-        "return Decision(answer=AnswerRecorded(rolled_back), events=(*answered, RunRolledBack(run.run_no, reason)))",
-        "from research_fsm.events import FailReason, HoldEnd, RunFailed\n"
-        "    failed = RunFailed(run.run_no, None, FailReason.ENGINE_REPORTED, None, HoldEnd.RELEASED)\n"
-        "    return Decision(answer=AnswerRecorded(rolled_back), events=(*answered, failed))",
-    ),
-    Mistake(
-        "credits forgotten",
-        "one_hold_per_run|charged_if_executed",
-        rows,
-        "_account_writes",
-        "if not happened:",
-        "if not happened or type(happened[0][0]).__name__ == 'CreditsReleased':",
-    ),
-    Mistake(
-        "sums that do not add up",
-        "one_hold_per_run|charged_if_executed",
-        account,
-        "evolve",
-        "held=account.held - amount, charged",
-        "charged",
-    ),
-    Mistake(
-        "a state that its events do not make",
-        "heads_are_folds",
-        rows,
-        "written",
-        "codec.encode(after), str",
-        "codec.encode(before), str",
-    ),
-    Mistake(
-        "a grant that counts twice",
-        "differs|grants_count_once|granted",
-        grants,
-        "grant",
-        "() if granted is not None else ",
+    Mutant(
+        "a named entry taken before its lease is over",
+        (ONE_AT_WORK,),
+        queue,
+        "take",
+        " or (view.entry.lease_until or 0) > now",
         "",
-        "suite: test_a_grant_counts_once",
-    ),
-    Mistake(
-        "a grant taken back below zero",
-        "never_overdrawn|never_overdrawn",
-        grants,
-        "revoke",
-        "account.available < granted",
-        "False",
-        "suite: test_a_grant_counts_once",
     ),
 )

@@ -1,64 +1,86 @@
-"""Mistakes of a store."""
+"""Mistakes in the reference store.
 
+Floor 6. The texts are those of the functions named; whoever changes one changes it here.
+"""
+
+from research_fsm.laws.catalog import CHAINED, GAPLESS, HEADS_ARE_FOLDS, ONE_AT_WORK, ONE_OPEN_RUN, STORE_PROMISE
 from research_fsm.stores import memory
-from tests.proof.mistake import Mistake
+from research_fsm.testing.mutants.mutant import Mutant
 
-__all__ = ["WRONG_STORES"]
+__all__ = ["REFERENCE"]
 
-WRONG_STORES = (
+REFERENCE = (
     # --- stores ---
-    Mistake(
+    Mutant(
         "a store without compare-and-swap",
-        "one_open_run",
+        (STORE_PROMISE,),
         memory,
         "_check",
         "version != stream.expected",
         "False",
         "suite: test_a_stream_that_does_not_exist_has_version_zero",
     ),
-    Mistake(
+    Mutant(
         "a store that takes a key twice",
-        "one_open_run",
+        (STORE_PROMISE,),
         memory,
         "_check",
         "key.key in tables.keys",
         "False",
         "suite: test_a_unique_key_is_taken_once",
     ),
-    Mistake(
+    Mutant(
         "a store whose chain is not chained",
-        "heads_are_folds",
+        (CHAINED,),
         memory,
         "_append",
         "previous = next_hash(previous,",
         "previous = next_hash(b'',",
-        "suite: test_the_hash_chain_is_the_one_in_the_documentation",
+        "simulate",
     ),
-    Mistake(
+    Mutant(
         "a store that forgets too little",
-        "repeated_is_the_same",
+        (ONE_OPEN_RUN,),
         memory,
         "_forget",
         "key.personal and key.stream == stream",
         "False",
-        "suite: test_forgetting_deletes_what_is_personal_and_nothing_else",
+        "simulate",
     ),
-    Mistake(
+    Mutant(
         "a queue that is not fair",
-        "one_open_run",
+        (ONE_AT_WORK, STORE_PROMISE),
         memory,
         "_apply",
         "tables.queue.update({entry.run_id: entry for entry in write.enqueued})",
         "tables.queue = {entry.run_id: entry for entry in write.enqueued} | tables.queue",
         "suite: test_the_queue_is_first_come_first_served",
     ),
-    Mistake(
+    Mutant(
         "a snapshot that moves",
-        "heads_are_folds",
+        (STORE_PROMISE,),
         memory,
         "MemoryStore.snapshot",
-        "tables.copy()",
-        "tables",
+        "self.fork(self._clock)",
+        "self",
         "suite: test_a_snapshot_stays_at_its_point_in_time",
+    ),
+    Mutant(
+        "a store that leaves a version out",
+        (HEADS_ARE_FOLDS, GAPLESS),
+        memory,
+        "_append",
+        "write.expected + 1)",
+        "write.expected + 1 + (write.expected > 0))",
+        "simulate",
+    ),
+    Mutant(
+        "a store that keeps no state",
+        (HEADS_ARE_FOLDS,),
+        memory,
+        "_append",
+        "state=write.state",
+        "state=write.state if head is None else head.state",
+        "simulate",
     ),
 )
