@@ -70,7 +70,7 @@ STARTS = (
     ),
     Mutant(
         "a key's second request answered like its first",
-        (ONE_OPEN_RUN, REPEATED_IS_THE_SAME, STORE_PROMISE),
+        (ONE_OPEN_RUN, REPEATED_IS_THE_SAME),
         receipts,
         "replayed_answer",
         "if receipt.fingerprint == key.fingerprint",
@@ -79,7 +79,7 @@ STARTS = (
     ),
     Mutant(
         "a key that outlives an erasure",
-        (REPEATED_IS_THE_SAME, STORE_PROMISE),
+        (REPEATED_IS_THE_SAME,),
         receipts,
         "replayed_answer",
         "person.phase is Phase.ERASED",
