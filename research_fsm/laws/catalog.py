@@ -38,6 +38,7 @@ __all__ = [
     "REFUSAL_IS_PROOF",
     "REPEATED_IS_THE_SAME",
     "REPORTS_COUNT_UP",
+    "SHOWN_AS_IT_IS",
     "STALE_CHANGES_NOTHING",
     "STATEMENTS",
     "STORE_PROMISE",
@@ -131,9 +132,13 @@ DOCUMENTS_MATCH = Law(
     "documents_match", "Every document is there, and is what its event's digest says; an erased person has none."
 )
 
-# --- and of a single step ----------------------------------------------------------------------------------------
+# --- and of what is answered ----------------------------------------------------------------------------------------
 
 LINE_BY_LINE = Law("line_by_line", "A command is answered, and changes, what its line in the protocol says.")
+
+SHOWN_AS_IT_IS = Law(
+    "shown_as_it_is", "Whoever reads people, balances, reports or histories is shown what the log says."
+)
 
 # --- and of what others bring ------------------------------------------------------------------------------------
 
@@ -165,7 +170,7 @@ _OF_A_LOG = (
     DOCUMENTS_MATCH,
 )
 
-_BESIDE = (LINE_BY_LINE, STORE_PROMISE, DISPATCHER_PROMISE)
+_BESIDE = (LINE_BY_LINE, SHOWN_AS_IT_IS, STORE_PROMISE, DISPATCHER_PROMISE)
 
 LAWS: Mapping[str, Law] = MappingProxyType({law.name: law for law in (*INVARIANTS, *_OF_A_LOG, *_BESIDE)})
 """Every law by its name."""

@@ -3,7 +3,15 @@
 Floor 6. The texts are those of the functions named; whoever changes one changes it here.
 """
 
-from research_fsm.laws.catalog import CHAINED, GAPLESS, HEADS_ARE_FOLDS, ONE_AT_WORK, ONE_OPEN_RUN, STORE_PROMISE
+from research_fsm.laws.catalog import (
+    CHAINED,
+    GAPLESS,
+    HEADS_ARE_FOLDS,
+    ONE_AT_WORK,
+    ONE_OPEN_RUN,
+    SHOWN_AS_IT_IS,
+    STORE_PROMISE,
+)
 from research_fsm.stores import memory
 from research_fsm.testing.mutants.mutant import Mutant
 
@@ -67,7 +75,7 @@ REFERENCE = (
     ),
     Mutant(
         "a store that leaves a version out",
-        (HEADS_ARE_FOLDS, GAPLESS),
+        (HEADS_ARE_FOLDS, GAPLESS, SHOWN_AS_IT_IS),
         memory,
         "_append",
         "write.expected + 1)",
@@ -81,6 +89,15 @@ REFERENCE = (
         "_append",
         "state=write.state",
         "state=write.state if head is None else head.state",
+        "simulate",
+    ),
+    Mutant(
+        "people listed backwards",
+        (SHOWN_AS_IT_IS,),
+        memory,
+        "MemoryStore.linked",
+        "-head.first",
+        "head.first",
         "simulate",
     ),
 )

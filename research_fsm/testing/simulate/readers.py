@@ -6,6 +6,7 @@ Floor 6. A part of `simulate`.
 from collections.abc import Iterator
 
 from research_fsm import reads, transactions
+from research_fsm.laws.catalog import SHOWN_AS_IT_IS
 from research_fsm.outcomes import PersonNotFound
 from research_fsm.person import Person
 from research_fsm.reads import PersonDetails, ReportDetails
@@ -33,21 +34,21 @@ def shown(reader: Reader, watch: Watch) -> Iterator[str]:
     for owner in owners:
         account, balance = watch.account(owner), reads.balance(reader, owner)
         if (balance.available, balance.held, balance.granted) != (account.available, account.held, account.granted):
-            yield f"reads: {owner} is shown {balance}, the log says {account}"
+            yield f"{SHOWN_AS_IT_IS}: {owner} is shown {balance}, the log says {account}"
         listed, there = list(_listed(reader, owner)), _there(watch, owner)
         if listed != there:
-            yield f"reads: the people of {owner} are listed as {listed}, and are {there}"
+            yield f"{SHOWN_AS_IT_IS}: the people of {owner} are listed as {listed}, and are {there}"
 
 
 def _person(reader: Reader, person_id: str, person: Person) -> Iterator[str]:
     found = reads.person(reader, person_id)
     if not person.exists:
         if not isinstance(found, PersonNotFound):
-            yield f"reads: {person_id} is {person.phase}, and is shown {found}"
+            yield f"{SHOWN_AS_IT_IS}: {person_id} is {person.phase}, and is shown {found}"
         return
     expected = (person.status, person.phase, person.run_no, person.reports)
     if not isinstance(found, PersonDetails) or (found.status, found.phase, found.run_no, found.reports) != expected:
-        yield f"reads: {person_id} is {expected}, and is shown {found}"
+        yield f"{SHOWN_AS_IT_IS}: {person_id} is {expected}, and is shown {found}"
 
 
 def _long(reader: Reader, person_id: str, person: Person) -> Iterator[str]:
@@ -55,10 +56,10 @@ def _long(reader: Reader, person_id: str, person: Person) -> Iterator[str]:
     report = reads.report(reader, person_id)
     version = report.version if isinstance(report, ReportDetails) else 0
     if version != (person.reports if person.exists else 0):
-        yield f"reads: {person_id} has {person.reports} reports, and is shown {report}"
+        yield f"{SHOWN_AS_IT_IS}: {person_id} has {person.reports} reports, and is shown {report}"
     own = [event for event in reads.history(reader, person_id) if event.stream == transactions.person_stream(person_id)]
     if [event.version for event in own] != list(range(1, len(own) + 1)):
-        yield f"reads: the history of {person_id} is shown as versions {[event.version for event in own]}"
+        yield f"{SHOWN_AS_IT_IS}: the history of {person_id} is shown as versions {[event.version for event in own]}"
 
 
 def _listed(reader: Reader, owner: str) -> Iterator[str]:
