@@ -12,7 +12,7 @@ from research_fsm.laws.catalog import (
     SHOWN_AS_IT_IS,
     STORE_PROMISE,
 )
-from research_fsm.stores import memory
+from research_fsm.stores import memory, memory_tables
 from research_fsm.testing.mutants.mutant import Mutant
 
 __all__ = ["REFERENCE"]
@@ -22,8 +22,8 @@ REFERENCE = (
     Mutant(
         "a store without compare-and-swap",
         (STORE_PROMISE,),
-        memory,
-        "_check",
+        memory_tables,
+        "check",
         "version != stream.expected",
         "False",
         "suite: test_a_stream_that_does_not_exist_has_version_zero",
@@ -31,8 +31,8 @@ REFERENCE = (
     Mutant(
         "a store that takes a key twice",
         (STORE_PROMISE,),
-        memory,
-        "_check",
+        memory_tables,
+        "check",
         "key.key in tables.keys",
         "False",
         "suite: test_a_unique_key_is_taken_once",
@@ -40,7 +40,7 @@ REFERENCE = (
     Mutant(
         "a store whose chain is not chained",
         (CHAINED,),
-        memory,
+        memory_tables,
         "_append",
         "previous = next_hash(previous,",
         "previous = next_hash(b'',",
@@ -49,7 +49,7 @@ REFERENCE = (
     Mutant(
         "a store that forgets too little",
         (ONE_OPEN_RUN,),
-        memory,
+        memory_tables,
         "_forget",
         "key.personal and key.stream == stream",
         "False",
@@ -58,8 +58,8 @@ REFERENCE = (
     Mutant(
         "a queue that is not fair",
         (ONE_AT_WORK, STORE_PROMISE),
-        memory,
-        "_apply",
+        memory_tables,
+        "apply",
         "tables.queue.update({entry.run_id: entry for entry in write.enqueued})",
         "tables.queue = {entry.run_id: entry for entry in write.enqueued} | tables.queue",
         "suite: test_the_queue_is_first_come_first_served",
@@ -76,7 +76,7 @@ REFERENCE = (
     Mutant(
         "a store that leaves a version out",
         (HEADS_ARE_FOLDS, GAPLESS, SHOWN_AS_IT_IS),
-        memory,
+        memory_tables,
         "_append",
         "write.expected + 1)",
         "write.expected + 1 + (write.expected > 0))",
@@ -85,7 +85,7 @@ REFERENCE = (
     Mutant(
         "a store that keeps no state",
         (HEADS_ARE_FOLDS,),
-        memory,
+        memory_tables,
         "_append",
         "state=write.state",
         "state=write.state if head is None else head.state",
