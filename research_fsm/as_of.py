@@ -139,16 +139,18 @@ def person(reader: Reader, person_id: str, point: Point | None = None) -> Then[P
         point: When; versions are those of the person's stream.
 
     Raises:
-        InvalidInput: The id is no UUID.
+        InvalidInput: The id is no UUID, or the point lies behind the end.
         LogUnreadable: An event up to then cannot be read.
     """
     person_id = checked_uuid("person_id", person_id)
     history = until(reader.events(transactions.person_stream(person_id)), point)
-    return _folded(
+    then = _folded(
         people.nobody(person_id),
         history,
         lambda state, recorded: people.evolve(state, codec.decode_person_event(recorded), recorded.at),
     )
+    _check_there(reader, point, then.version)
+    return then
 
 
 def account(reader: Reader, owner: str, point: Point | None = None) -> Then[Account]:
@@ -160,14 +162,16 @@ def account(reader: Reader, owner: str, point: Point | None = None) -> Then[Acco
         point: When; versions are those of the account's stream.
 
     Raises:
-        InvalidInput: The owner is no printable text of 1 to 255 characters.
+        InvalidInput: The owner is no printable text of 1 to 255 characters, or the point lies behind the end.
         LogUnreadable: An event up to then cannot be read.
     """
     stream = transactions.account_stream(checked_id("owner", owner))
     history = until(reader.events(stream), point)
-    return _folded(
+    then = _folded(
         accounts.EMPTY, history, lambda state, recorded: accounts.evolve(state, codec.decode_account_event(recorded))
     )
+    _check_there(reader, point, then.version)
+    return then
 
 
 def balance(reader: Reader, owner: str, point: Point | None = None) -> Balance:
@@ -196,7 +200,8 @@ def details(
         if not then.visible_to(owner):
             return PersonNotFound(then.person_id)
         stream = transactions.person_stream(then.person_id)
-        return reads.details(then, log.read(Query(streams=(stream,), documents=(transactions.PROFILE,))))
+        view = log.read(Query(streams=(stream,), documents=(transactions.PROFILE,)))
+        return reads.details(then, view, failure=reads.failure(log, then))
 
 
 def report(
@@ -241,6 +246,15 @@ def _erased(log: Reader, then: Person, generated_at: int) -> ReportErased:
         raise LogUnreadable(what, "the document is missing; `verify` says what else is")
     actor = codec.decode_meta(now.last.meta).actor
     return ReportErased(then.person_id, then.reports, generated_at, now.last.at, actor)
+
+
+def _check_there(reader: Reader, point: Point | None, version: int) -> None:
+    """Refuse a place that there is not: a mistyped number must not be answered with the present."""
+    match point:
+        case AtVersion(version=wanted) if version and version < wanted:
+            raise InvalidInput("version", f"the stream ends with {version}, before {wanted}")
+        case AtPosition(position=wanted) if wanted and next(reader.events(after=wanted - 1), None) is None:
+            raise InvalidInput("position", f"the log ends before {wanted}")
 
 
 def _folded(state: S, history: Iterable[RecordedEvent], evolved: Callable[[S, RecordedEvent], S]) -> Then[S]:

@@ -23,6 +23,7 @@ __all__ = [
     "ReportDetails",
     "balance",
     "details",
+    "failure",
     "history",
     "people",
     "person",
@@ -51,6 +52,8 @@ class PersonDetails:
         failures_in_a_row: Failed runs since the last report; two are for a human.
         added_at: When the person was added.
         profile: What is known of them. Personal data.
+        failure: What is the matter, in the words of whoever ended the latest run, if it failed and something was said.
+            Not in lists. Personal data.
     """
 
     person_id: str
@@ -67,6 +70,7 @@ class PersonDetails:
     failures_in_a_row: int
     added_at: int
     profile: Mapping[str, Json] = field(repr=False)
+    failure: str | None = field(default=None, repr=False)
 
 
 @frozen
@@ -128,7 +132,7 @@ def person(reader: Reader, person_id: str, owner: str | None = None) -> PersonDe
     found = transactions.person_in(view, person_id)
     if not found.visible_to(owner):
         return PersonNotFound(person_id)
-    return details(found, view)
+    return details(found, view, failure=failure(reader, found))
 
 
 def people(reader: Reader, owner: str, *, limit: int = 100, cursor: str | None = None) -> PeoplePage:
@@ -226,7 +230,16 @@ def _concerns(event: RecordedEvent, person_id: str) -> bool:
     return isinstance(data, dict) and data.get("person_id") == person_id
 
 
-def details(found: Person, view: View) -> PersonDetails:
+def failure(reader: Reader, found: Person) -> str | None:
+    """Return what was said when a person's latest run failed, if it did and the text is still there."""
+    if found.status is not Status.FAILED:
+        return None
+    stream, name = transactions.person_stream(found.person_id), decide.failure_name(found.run_no)
+    text = reader.read(Query(streams=(stream,), documents=(name,))).documents.get((stream, name))
+    return None if text is None else str(codec.parse(text))
+
+
+def details(found: Person, view: View, *, failure: str | None = None) -> PersonDetails:
     """Return what is shown of a person, whose profile is in the view if there still is one."""
     run = found.run
     profile = view.documents.get((transactions.person_stream(found.person_id), transactions.PROFILE), b"{}")
@@ -245,6 +258,7 @@ def details(found: Person, view: View) -> PersonDetails:
         failures_in_a_row=found.failures_in_a_row,
         added_at=found.added_at,
         profile=codec.parse(profile),
+        failure=failure,
     )
 
 

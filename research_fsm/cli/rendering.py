@@ -113,6 +113,8 @@ def person(found: PersonDetails) -> RenderableType:
     if found.failures_in_a_row:
         words = "; for a human" if found.failures_in_a_row >= _FAILURES_FOR_A_HUMAN else ""
         table.add_row("failures in a row", Text(f"{found.failures_in_a_row}{words}"))
+    if found.failure is not None:
+        table.add_row("why it failed", Text(found.failure))
     table.add_row("added", Text(_time(found.added_at)))
     return table
 

@@ -33,6 +33,7 @@ def person(found: PersonDetails) -> Json:
         "reports": found.reports,
         "last_enriched_at": _time(found.reported_at),
         "failures_in_a_row": found.failures_in_a_row,
+        "failure": found.failure,
         "created_at": format_time(found.added_at),
     }
 

@@ -33,6 +33,7 @@ PERSON = {
     "reports",
     "last_enriched_at",
     "failures_in_a_row",
+    "failure",
     "created_at",
 }
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -219,6 +220,9 @@ def test_two_failures_in_a_row_are_told(program: Program) -> None:
         program("work", "--pipeline", "pipelines:broken", "--drain")
     told = program.json("status", person_id)
     assert (told["status"], told["failures_in_a_row"], told["run_no"]) == ("failed", 2, 2)
+    assert "the source is down" in told["failure"]
+    assert "the source is down" in program("status", person_id).stdout
+    assert program.json("status", person_id, "--version", 1)["failure"] is None
     data = [event["data"] for event in program.json("history", person_id) if event["type"] == "RunFailed"]
     assert [fact["reason"] for fact in data] == [str(FailReason.PIPELINE_ERROR)] * 2
     with program.runs() as runs:

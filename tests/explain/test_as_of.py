@@ -6,11 +6,11 @@ from itertools import pairwise
 import pytest
 from attrs import evolve
 
-from research_fsm import as_of, reads, transactions
+from research_fsm import Profile, Runs, as_of, reads, transactions
 from research_fsm.as_of import AtMoment, AtPosition, AtVersion, ReportErased
 from research_fsm.errors import InvalidInput, LogUnreadable
 from research_fsm.lifecycle import Phase
-from research_fsm.outcomes import PersonNotFound
+from research_fsm.outcomes import Claimed, PersonNotFound
 from research_fsm.person import Person
 from research_fsm.reads import PersonDetails, ReportDetails
 from research_fsm.storage import Query, View, Write
@@ -162,3 +162,41 @@ def test_the_present_is_the_point_that_is_not_named() -> None:
     assert isinstance(details, PersonDetails)
     assert as_of.person(world.store, ada).state.since == details.since
     assert as_of.account(world.store, "acme").state.available == reads.balance(world.store, "acme").available
+
+
+def test_a_place_behind_the_end_is_refused() -> None:
+    """A mistyped number is not answered with the present: neither of a person nor of an account."""
+    runs = Runs(MemoryStore())
+    runs.grant("acme", 2)
+    ada = runs.add("acme", Profile(first_name="Ada", last_name="Lovelace", company="Example")).accepted().person_id
+    log = runs.store
+    assert as_of.person(log, ada, AtVersion(1)).version == 1
+    assert as_of.person(log, ada, AtPosition(2)).version == 1
+    with pytest.raises(InvalidInput, match="the stream ends with 1, before 2"):
+        as_of.person(log, ada, AtVersion(2))
+    for look in (lambda: as_of.person(log, ada, AtPosition(3)), lambda: as_of.balance(log, "acme", AtPosition(3))):
+        with pytest.raises(InvalidInput, match="the log ends before 3"):
+            look()
+    with pytest.raises(InvalidInput, match="the stream ends with 1, before 9"):
+        as_of.balance(log, "acme", AtVersion(9))
+    assert as_of.balance(log, "nobody", AtVersion(9)).available == 0
+
+
+def test_a_failure_is_shown_in_the_words_it_was_told_in() -> None:
+    """Of the latest run alone, while it is failed, and until the person is erased."""
+    runs = Runs(MemoryStore())
+    runs.grant("acme", 2)
+    ada = runs.add("acme", Profile(first_name="Ada", last_name="Lovelace", company="Example")).accepted().person_id
+    runs.start(ada).accepted()
+    taken = runs.take()
+    assert isinstance(taken, Claimed)
+    runs.fail(taken.run_id, taken.run_no, taken.external_id, "the source is down").accepted()
+    found, version = runs.person(ada), as_of.person(runs.store, ada).version
+    assert isinstance(found, PersonDetails)
+    assert found.failure == "the source is down"
+    assert "the source" not in repr(found)
+    runs.start(ada).accepted()
+    now, then = runs.person(ada), as_of.details(runs.store, ada, AtVersion(version))
+    assert isinstance(now, PersonDetails)
+    assert isinstance(then, PersonDetails)
+    assert (now.failure, then.failure) == (None, "the source is down")

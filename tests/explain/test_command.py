@@ -73,7 +73,9 @@ def test_a_status_is_shown_as_it_was(program: Program) -> None:
     person_id = program.complete()
     now = program.json("status", person_id)
     assert now["status"] == "complete"
-    assert program.json("status", person_id, "--version", 99) == now
+    last = [one for one in program.json("history", person_id) if one["stream"] == f"person:{person_id}"][-1]["version"]
+    assert program.json("status", person_id, "--version", last) == now
+    assert program.json("status", person_id, "--version", 99, code=2)["field"] == "version"
     assert program.json("status", person_id, "--version", 1)["status"] == "idle"
     running = next(one for one in program.json("history", person_id) if one["type"] == "RunClaimed")
     assert program.json("status", person_id, "--position", running["position"])["phase"] == "executing"
