@@ -187,7 +187,7 @@ def refused(refusal: HttpRefusal, now: Callable[[], int]) -> Problem:
             headers = _retry_after(POLL_SECONDS) if status == Status.RUNNING else {}
             return Problem(Code.ALREADY_RUNNING, str(refusal), facts, headers)
         case InsufficientCredits(_, balance, required):
-            detail = f"{balance} credits are available, {required} are required"
+            detail = f"credits available: {balance}; required: {required}"
             return Problem(Code.INSUFFICIENT_CREDITS, detail, {"balance": balance, "required": required})
         case RolledBack():
             return _rolled_back(refusal, now)
@@ -236,7 +236,9 @@ def rate_limited(seconds: float) -> Problem:
 
 
 UNAUTHORIZED = Problem(
-    Code.UNAUTHORIZED, "send one header, Authorization: Bearer <token>", headers={"WWW-Authenticate": "Bearer"}
+    Code.UNAUTHORIZED,
+    "nobody was recognised; with a token, send one header, Authorization: Bearer <token>",
+    headers={"WWW-Authenticate": "Bearer"},
 )
 INTERNAL_ERROR = Problem(Code.INTERNAL_ERROR, "it was logged for the operator")
 
