@@ -64,6 +64,8 @@ class Place:
         Raises:
             InvalidInput: It is none. The message does not repeat it.
         """
+        if not isinstance(address, str):
+            raise InvalidInput("address", f"must be a text such as postgresql://user@host/database, not {address!r}")
         if not address.startswith(_SCHEMES):
             return cls(address, "")  # host=… dbname=…, which are libpq's alone.
         found = _URL.fullmatch(address)

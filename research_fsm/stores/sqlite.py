@@ -322,7 +322,10 @@ class SQLiteStore(SQLiteReader):
 
 
 def _resolved(path: str | os.PathLike[str]) -> str:
-    name = os.fspath(path)
+    try:
+        name = os.fsdecode(path)
+    except TypeError:
+        raise InvalidInput("path", f"must be the name of a file, as a text or a path, not {path!r}") from None
     if not name or name == ":memory:" or "\0" in name:
         raise InvalidInput("path", f"{name!r} is not the name of a file; for a store in memory use MemoryStore")
     if "://" in name:  # Not repeated, since it may have a password in it.

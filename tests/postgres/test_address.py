@@ -36,6 +36,12 @@ def test_an_address_is_read_as_libpq_reads_it(address: str, conninfo: str, shown
     assert "password" not in repr(place)
 
 
+def test_what_is_no_text_is_refused() -> None:
+    """It is said what would be right."""
+    with pytest.raises(InvalidInput, match="must be a text such as postgresql://"):
+        PostgresStore(None)  # type: ignore[arg-type]  # On purpose.
+
+
 def test_an_address_can_be_led_to_another_schema() -> None:
     """With everything else that it says."""
     place = Place.of("postgresql://me:a?b@host/app?schema=old&prepared=false")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -279,6 +280,13 @@ def test_what_is_no_name_of_a_file_is_refused(name: str) -> None:
     """A store in memory is another class."""
     with pytest.raises(InvalidInput, match="MemoryStore"):
         SQLiteStore(name)
+
+
+@pytest.mark.parametrize("value", [None, 5])
+def test_what_is_no_name_at_all_is_refused(value: Any) -> None:  # noqa: ANN401  # On purpose.
+    """It is said what would be right."""
+    with pytest.raises(InvalidInput, match="must be the name of a file"):
+        SQLiteStore(value)
 
 
 def test_an_address_is_no_file() -> None:
