@@ -17,10 +17,10 @@ __all__ = ["SHARED", "gaps", "page"]
 _BEGINNING = """\
 # The laws, and what catches what
 
-Every promise has a name, and whoever finds it broken says that name: `verify`, the walk, the race, the simulator. The
-numbered ones are the invariants of [the protocol](../explanation/protocol.md); the names and the words are those of
-`research_fsm.laws`. A law that is *of a log* is one that `verify` can ask a log about; the others take more: a command
-and its answer, an engine, the passing of time.
+Every promise has a name, and whoever finds it broken says that name: `verify`, the walk, the race, the schedules, the
+simulator. The numbered ones are the invariants that the guards of [the protocol](../explanation/protocol.md) are there
+for, those with an X about the engine; names and words are those of `research_fsm.laws`. A law that is *of a log* is one
+that `verify` can ask a log about; the others take more: a command and its answer, an engine, the passing of time.
 
 This page is made, by `python -m research_fsm.testing.mutants`; a test holds it against the code, and another one, which
 takes minutes, against what the searches find.
