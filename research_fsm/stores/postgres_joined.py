@@ -14,9 +14,10 @@ import psycopg
 from psycopg import pq
 
 from research_fsm.errors import InvalidInput, ResearchError, StoreBusy
-from research_fsm.storage import Query, Rule, Watch
+from research_fsm.storage import Query, Rule
 from research_fsm.stores.batch import decide
 from research_fsm.stores.group_commit import Ticket
+from research_fsm.stores.joined import Joined
 from research_fsm.stores.postgres_batch import Batch
 from research_fsm.stores.postgres_errors import RERUN, ServerSaid, WireLost, failure
 from research_fsm.stores.postgres_load import load
@@ -40,7 +41,7 @@ _RELEASE = b"RELEASE SAVEPOINT research_fsm"
 _UNDO = b"ROLLBACK TO SAVEPOINT research_fsm;" + _RELEASE
 
 
-class JoinedStore(PostgresReader):
+class JoinedStore(Joined, PostgresReader):
     """What `PostgresStore.joined` returns: a store for as long as the host's transaction lasts, in the host's thread.
 
     Everything is seen that the host has written, and nothing lasts unless the host commits. Others who want the same
@@ -62,25 +63,10 @@ class JoinedStore(PostgresReader):
         self, where: str, connection: object, secret: bytes, dialect: Dialect, clock: Callable[[], int] | None
     ) -> None:
         self._wire = _HostWire(where, _driver_connection(connection))
-        self._secret = secret
-        super().__init__(Source(self._wire, b"", lasting=True), dialect, clock)
+        Joined.__init__(self, where, secret)
+        PostgresReader.__init__(self, Source(self._wire, b"", lasting=True), dialect, clock)
         self._wire.begun()
         self._check_store()
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._wire.where!r})"
-
-    @property
-    def secret(self) -> bytes:
-        """What callback tokens are derived from."""
-        return self._secret
-
-    def watch(self) -> Watch:
-        """Refuse: what a transaction has not committed is in nobody's feed."""
-        raise InvalidInput("follow", "is not for a transaction that is still open: follow the store itself")
-
-    def close(self) -> None:
-        """Do nothing: the connection is the host's."""
 
     def transact(self, query: Query, rule: Rule[A]) -> A:
         """Load, decide and write, within the host's transaction; see `storage.Store`.

@@ -13,9 +13,10 @@ from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 from research_fsm.errors import InvalidInput, ResearchError, StoreBusy
-from research_fsm.storage import Query, Rule, Watch
+from research_fsm.storage import Query, Rule
 from research_fsm.stores.batch import Changes, decide
 from research_fsm.stores.group_commit import Ticket
+from research_fsm.stores.joined import Joined
 from research_fsm.stores.sqlite_channel import Channel, Rows
 from research_fsm.stores.sqlite_errors import DRIVER_ERRORS, failure
 from research_fsm.stores.sqlite_reads import SQLiteReader, load
@@ -35,7 +36,7 @@ _PLAIN = ("a", 1, b"a")
 _DECLARED = "SELECT stream, version, hash FROM heads WHERE 0 UNION ALL SELECT 'a', 1, x'61'"
 
 
-class JoinedStore(SQLiteReader):
+class JoinedStore(Joined, SQLiteReader):
     """What `SQLiteStore.joined` returns: a store for as long as the host's transaction lasts, in the host's thread.
 
     Everything is seen that the host has written, and nothing lasts unless the host commits. Other writers of the file
@@ -54,29 +55,13 @@ class JoinedStore(SQLiteReader):
     """
 
     def __init__(self, where: str, connection: object, secret: bytes, clock: Callable[[], int]) -> None:
-        self._where = where
-        self._secret = secret
+        Joined.__init__(self, where, secret)
         self._host = _Host(_driver_connection(connection))
         self._check_file()
         self._check_values()
         host = cast("sqlite3.Connection", self._host)
-        super().__init__(Channel(where, timedelta(0), lambda: host, settled=True), clock)
+        SQLiteReader.__init__(self, Channel(where, timedelta(0), lambda: host, settled=True), clock)
         self._begin()
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._where!r})"
-
-    @property
-    def secret(self) -> bytes:
-        """What callback tokens are derived from."""
-        return self._secret
-
-    def watch(self) -> Watch:
-        """Refuse: what a transaction has not committed is in nobody's feed."""
-        raise InvalidInput("follow", "is not for a transaction that is still open: follow the store itself")
-
-    def close(self) -> None:
-        """Do nothing: the connection is the host's."""
 
     def transact(self, query: Query, rule: Rule[A]) -> A:
         """Load, decide and write, within the host's transaction; see `storage.Store`.

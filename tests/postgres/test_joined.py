@@ -250,3 +250,11 @@ def test_what_cannot_be_joined_is_refused(store: PostgresStore, address: str) ->
             store.joined(connection)
     with pytest.raises(InvalidInput, match="not str"):
         store.joined("postgresql://")
+
+
+def test_a_transaction_that_is_open_has_no_feed(address: str, store: PostgresStore) -> None:
+    """What it has not committed is in nobody's; it is said whom to follow instead."""
+    with psycopg.connect(address) as connection:
+        events = Runs(store).joined(connection).follow()
+        with pytest.raises(InvalidInput, match="follow the store itself"):
+            next(events)

@@ -606,3 +606,11 @@ def test_within_a_transaction_it_answers_as_the_reference_does(
         assert everything(joined) == everything(reference)
         connection.execute("COMMIT")
         assert everything(store) == everything(reference)
+
+
+def test_a_transaction_that_is_open_has_no_feed(runs: Runs, path: Path) -> None:
+    """What it has not committed is in nobody's; it is said whom to follow instead."""
+    with closing(sqlite3.connect(path)) as connection:
+        events = runs.joined(connection).follow()
+        with pytest.raises(InvalidInput, match="follow the store itself"):
+            next(events)
