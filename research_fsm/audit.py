@@ -39,6 +39,7 @@ def verify(
     followed: Callable[[int], object] = lambda _: None,
     erased: Callable[[Erased], object] = lambda _: None,
     share: Share = EVERYTHING,
+    reached: Callable[[int], object] = lambda _: None,
 ) -> Iterator[Finding]:
     """Yield every place where the log breaks a law; nothing if it is whole.
 
@@ -49,7 +50,9 @@ def verify(
         followed: Called now and then with the number of events since the last time, to show how far it is.
         erased: Called for each person who was erased.
         share: Which streams are verified; all shares together find what is to be found.
+        reached: Called with the position of the last event, once all of them were followed.
     """
+    position = 0
     with closing(Scratch()) as scratch, reader.snapshot() as log:
         audit = Follower(scratch, erased, share, at_hand=_AT_HAND)
         events = log.events()
@@ -59,6 +62,8 @@ def verify(
             audit.compare_documents(log)
             yield from audit.findings()
             followed(len(page))
+            position = page[-1].position
+        reached(position)
         yield from audit.keys_used_twice()
         yield from beside.keys_differ(log, audit.keys)
         yield from beside.rows_differ(log, audit.streams, scratch, share)

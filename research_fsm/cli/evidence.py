@@ -23,14 +23,11 @@ T = TypeVar("T")
 @contextmanager
 def evidence(session: Session) -> Iterator[Reader]:
     """Open the log at one moment, never to be written to."""
-    from research_fsm.stores import sqlite_evidence
+    from research_fsm.stores import evidence as stored
 
-    if session.on_server:
-        with session.looking() as runs, runs.store.snapshot() as reader:
-            yield reader
-        return
-    session.check_there()
-    with sqlite_evidence.evidence(session.store, session.wait) as reader:
+    if not session.on_server:
+        session.check_there()
+    with stored.evidence(session.store, session.wait) as reader:
         yield reader
 
 

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -68,8 +69,10 @@ def serve(  # noqa: PLR0913, PLR0917  # click's signature: an argument for each 
     when the signal comes is finished first; a second signal ends at once. When it listens, the URL is printed to
     standard error, or with --json as one line to standard output.
     """
+    from research_fsm.audit_apart import verify_apart
     from research_fsm.http import create_app
     from research_fsm.http.pages import page_route
+    from research_fsm.http.verifying import Verification
 
     policy = policy_from(settings)
     with (
@@ -84,7 +87,8 @@ def serve(  # noqa: PLR0913, PLR0917  # click's signature: an argument for each 
         url = _url(listening)
         facts = {"url": url, "host": host, "port": listening.getsockname()[1], "workers": workers if pipeline else 0}
         app = create_app(runs)
-        app.router.routes.append(page_route(runs.store, runs.tokens))
+        verification = Verification(partial(verify_apart, session.store, session.wait))
+        app.router.routes.append(page_route(runs.store, runs.tokens, verification=verification))
         tasks = {
             "http": _serving(app, listening, lambda: session.event(facts, f"listening on {url}")),
             "recovery": recovering(runs, recover_every, _log_recovered),

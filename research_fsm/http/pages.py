@@ -17,6 +17,7 @@ from starlette.routing import Route
 from research_fsm.errors import InvalidInput, StoreError
 from research_fsm.events import PersonKind
 from research_fsm.http.callers import Authenticate, Caller, bearer_token
+from research_fsm.http.verifying import Verification
 from research_fsm.page import render
 from research_fsm.storage import Reader
 from research_fsm.tokens import AccessTokens
@@ -39,7 +40,12 @@ _HEADERS = {
 
 
 def page_route(
-    store: Reader, tokens: AccessTokens, *, prefix: str = "/api", authenticate: Authenticate | None = None
+    store: Reader,
+    tokens: AccessTokens,
+    *,
+    prefix: str = "/api",
+    authenticate: Authenticate | None = None,
+    verification: Verification | None = None,
 ) -> Route:
     """Return the route of the page, to be added to the application that `create_app` returned.
 
@@ -48,19 +54,20 @@ def page_route(
         tokens: Who may look: the owner of a token sees their own people and credits.
         prefix: As given to `create_app`.
         authenticate: Recognises who asks, in place of the tokens.
+        verification: Verifies the log as somebody looks at the page; None if nobody does, which the page says.
     """
     recognised = authenticate or _by_token(tokens)
 
     async def page(request: Request) -> Response:
         try:
-            return await anyio.to_thread.run_sync(_answered, store, recognised, request)
+            return await anyio.to_thread.run_sync(_answered, store, recognised, verification, request)
         except StoreError:
             return _plain(HTTPStatus.SERVICE_UNAVAILABLE, "the store cannot be read now")
 
     return Route(prefix + PATH, page, methods=["GET"])
 
 
-def _answered(store: Reader, recognised: Authenticate, request: Request) -> Response:
+def _answered(store: Reader, recognised: Authenticate, verification: Verification | None, request: Request) -> Response:
     caller = recognised(request)
     if caller is None:
         # What a browser answers with its own dialog, in which the token is the password.
@@ -72,7 +79,15 @@ def _answered(store: Reader, recognised: Authenticate, request: Request) -> Resp
         return _plain(HTTPStatus.BAD_REQUEST, "after: must be the stream that the page before names")
     try:
         next_page = "?names=1&after=" if names else "?after="
-        text = render(store, owner=caller.owner, with_names=names, limit=_PEOPLE, after=after, next_page=next_page)
+        text = render(
+            store,
+            owner=caller.owner,
+            with_names=names,
+            findings=None if verification is None else verification.standing(store, caller.owner),
+            limit=_PEOPLE,
+            after=after,
+            next_page=next_page,
+        )
     except InvalidInput as error:
         return _plain(HTTPStatus.BAD_REQUEST, str(error))
     return HTMLResponse(text, headers=_HEADERS)

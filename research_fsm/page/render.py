@@ -16,15 +16,14 @@ from urllib.parse import quote
 
 from research_fsm.commands import checked_id
 from research_fsm.errors import InvalidInput
-from research_fsm.laws import STATEMENTS, Finding
+from research_fsm.laws import Finding
 from research_fsm.outcomes import Json
 from research_fsm.page.contents import CHUNK, Contents, gather
-from research_fsm.rfc3339 import format_time
+from research_fsm.page.verdict import Standing, of_findings, of_standing, shown_time
 from research_fsm.storage import Reader
 
 __all__ = ["render", "source_digest"]
 
-_SHOWN_FINDINGS = 200
 _LARGEST_LIMIT = 100_000
 
 _ESCAPES = {ord(one): f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"}
@@ -35,7 +34,7 @@ def render(
     *,
     owner: str | None = None,
     with_names: bool = False,
-    findings: Sequence[Finding] | None = None,
+    findings: Sequence[Finding] | Standing | None = None,
     limit: int = 10_000,
     after: str | None = None,
     next_page: str | None = None,
@@ -47,7 +46,8 @@ def render(
         owner: Whose people and credits; None for everybody's.
         with_names: Whether names and companies are shown. They are personal data: the file must be deleted when a
             person is erased.
-        findings: What `audit.verify` found in the whole log; None if nobody has verified it.
+        findings: What `audit.verify` found in the whole log; or how a verification stands that is not waited for; None
+            if nobody verifies it.
         limit: People that are shown, up to 100,000; the rest are counted.
         after: Show people behind this stream; the page of the people before says which.
         next_page: An address to which the stream can be added that the next page begins behind, if it is served.
@@ -76,8 +76,8 @@ def render(
         program=program,
         title=html.escape("research_fsm" if owner is None else f"research_fsm: {owner}"),
         whose=html.escape("everybody" if owner is None else owner),
-        taken=html.escape(format_time(found.taken_at).replace("T", " ")[:19] + "Z"),
-        findings=_findings(findings),
+        taken=shown_time(found.taken_at),
+        findings=of_standing(findings) if isinstance(findings, Standing) else of_findings(findings),
         tiles=_tiles(found.counts),
         note=_note(found, next_page),
         overview=_block("overview", overview),
@@ -126,29 +126,3 @@ def _note(found: Contents, next_page: str | None) -> str:
         address = html.escape(next_page + quote(found.next_after, safe=""), quote=True)
         words = f'{words}: <a href="{address}" rel="next">go on</a>'
     return f'<p class="note">{words}</p>'
-
-
-def _findings(findings: Sequence[Finding] | None) -> str:
-    """Return what verify found, as the first thing on the page."""
-    if findings is None:
-        words = "research-fsm verify says whether the log is whole."
-        return f'<p class="verdict unknown"><b>Not verified.</b> <span>{words}</span></p>'
-    if not findings:
-        words = f"{len(STATEMENTS)} laws, no findings."
-        return f'<p class="verdict kept"><b>The log keeps every law.</b> <span>{words}</span></p>'
-    lines = [_finding(one) for one in findings[:_SHOWN_FINDINGS]]
-    left = len(findings) - len(lines)
-    more = f"<p>… and {left:,} more: research-fsm verify lists them all.</p>" if left else ""
-    noun = "finding" if len(findings) == 1 else "findings"
-    head = f"<b>{len(findings):,} {noun}: the log breaks its laws.</b>"
-    return f'<details class="verdict broken" open><summary>{head}</summary><ol>{"".join(lines)}</ol>{more}</details>'
-
-
-def _finding(one: Finding) -> str:
-    place = one.stream if one.version is None else f"{one.stream} version {one.version}"
-    person_id = one.stream.removeprefix("person:")
-    shown = html.escape(place)
-    if person_id != one.stream:
-        shown = f'<a href="#{html.escape(person_id, quote=True)}">{shown}</a>'
-    statement = html.escape(STATEMENTS.get(one.law, ""), quote=True)
-    return f'<li><code title="{statement}">{html.escape(one.law)}</code> {shown}: {html.escape(one.words)}</li>'

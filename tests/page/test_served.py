@@ -3,18 +3,25 @@
 import base64
 import json
 import re
+from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
+from research_fsm import transactions
+from research_fsm.audit_owners import Verified, verify_for_owners
 from research_fsm.errors import StoreBusy
 from research_fsm.events import PersonKind
 from research_fsm.http import create_app
 from research_fsm.http.callers import Caller
 from research_fsm.http.pages import page_route
-from research_fsm.storage import Reader
+from research_fsm.http.verifying import Verification
+from research_fsm.laws import STATEMENTS
+from research_fsm.storage import Query, Reader, StreamWrite, View, Write
+from tests.explain.worlds import World
 from tests.page.lives import many, one_of_each
 
 PAGE = "/api/deep-research/page"
@@ -104,6 +111,82 @@ def test_a_page_further_shows_the_others() -> None:
     rest = re.findall(r'id="overview">(.*?)</script>', client.get(PAGE, params={"after": after}, headers=headers).text)
     assert len(json.loads(rest[0])["people"]) == 1
     assert client.get(PAGE, params={"after": "x" * 301}, headers=headers).status_code == 400
+
+
+def test_the_findings_stand_on_top() -> None:
+    """First that it is looked for them, then what was found, of which log: nobody waits for it."""
+    world, people = one_of_each()
+    runs, begun = world.runs, list[Callable[[], None]]()
+    verification = Verification(
+        lambda: verify_for_owners(runs.store), clock=lambda: world.now, begin=begun.append, every=timedelta(minutes=1)
+    )
+    client = TestClient(Starlette(routes=[page_route(runs.store, runs.tokens, verification=verification)]))
+    acme = _basic(runs.tokens.create("acme").secret)
+    assert client.get(PAGE).status_code == 401
+    assert begun == []
+    under_way = _verdict(client, acme)
+    assert under_way == 'Being verified since <time>2026-01-01 00:07:40Z</time>: <a href="">look again</a>.'
+    begun.pop()()
+    last = max(event.position for event in runs.store.events())
+    held = f"Verified at <time>2026-01-01 00:07:40Z</time>, up to position {last}."
+    assert _verdict(client, acme) == f"The log keeps every law. {len(STATEMENTS)} laws, no findings. {held}"
+    _forge(world, people["idle"])
+    world.later(hours=2)
+    again = '<time>2026-01-01 02:07:40Z</time>: <a href="">look again</a>.'
+    assert _verdict(client, acme).endswith(f"{held} Being verified again since {again}")
+    begun.pop()()
+    found = _verdict(client, acme)
+    assert found.startswith("1 finding: the log breaks its laws. Verified at ")
+    assert f'heads_are_folds <a href="#{people["idle"]}">person:{people["idle"]}</a>' in found
+    other = _verdict(client, _basic(runs.tokens.create("globex").secret))
+    assert other.startswith("The log breaks its laws, though not in what is yours. 1 finding about others;")
+    assert people["idle"] not in other
+
+
+def _verdict(client: TestClient, headers: dict[str, str]) -> str:
+    """Return what stands on top of the page, in words and links."""
+    text = client.get(PAGE, headers=headers).text
+    (section,) = re.findall(r'<section aria-label="What verify found">(.*?)</section>', text)
+    words = re.sub(r"</?(?:p|b|span|ol|li|code|details|summary)\b[^>]*>", " ", section)
+    return " ".join(words.split()).replace(" :", ":")
+
+
+def _forge(world: World, person_id: str) -> None:
+    """Give somebody's head another tag."""
+    stream = transactions.person_stream(person_id)
+
+    def forged(view: View, _: int) -> Write[None]:
+        head = view.heads[stream]
+        end = StreamWrite(
+            stream=stream,
+            expected=head.version,
+            events=(),
+            state=head.state,
+            fold=head.fold,
+            link=head.link,
+            tag="complete",
+            due=head.due,
+        )
+        return Write(answer=None, streams=(end,))
+
+    world.store.transact(Query(streams=(stream,)), forged)
+
+
+def test_a_verification_that_failed_is_said_to_have() -> None:
+    """Without where the store is."""
+    world, _ = one_of_each()
+    runs, begun = world.runs, list[Callable[[], None]]()
+
+    def busy() -> Verified:
+        raise StoreBusy("/secret/research.db", "somebody has it")
+
+    verification = Verification(busy, clock=lambda: world.now, begin=begun.append)
+    client = TestClient(Starlette(routes=[page_route(runs.store, runs.tokens, verification=verification)]))
+    acme = _basic(runs.tokens.create("acme").secret)
+    _verdict(client, acme)
+    begun.pop()()
+    words = "the store was busy. It will be tried again when somebody looks later."
+    assert _verdict(client, acme) == f"Not verified at <time>2026-01-01 00:07:40Z</time>: {words}"
 
 
 def test_a_store_that_cannot_be_read_is_said_to_be() -> None:
