@@ -4,6 +4,8 @@ Floor 7. One snapshot, nothing written. What this version cannot read is named a
 is shown with the findings on top and not hidden behind an error.
 """
 
+import sys
+from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -91,8 +93,7 @@ def gather(reader: Reader, *, owner: str | None, with_names: bool, limit: int, a
             if wanted:
                 more = more or len(shown) == limit
                 shown += [] if len(shown) == limit else [head]
-        owners = _owners(log, owner)
-        ledgers, credits_of = _ledgers(log, owners, {head.stream: index for index, head in enumerate(shown)})
+        ledgers, credits_of = _ledgers(log, owner, shown)
         people, lives = _people(log, shown, credits_of, with_names=with_names)
     known = {status: counts[status] for status in _STATUSES if status != Status.ERASED or counts[status]}
     return Contents(taken_at, known, people, shown[-1].stream if more else None, lives, ledgers)
@@ -116,12 +117,13 @@ def _people_of(log: Reader, owner: str, after: str | None) -> Iterator[tuple[Hea
         before = page[-1].first
 
 
-def _owners(log: Reader, owner: str | None) -> list[str]:
-    """Return everybody who has an account, or the one owner if they have."""
-    if owner is not None:
-        account = transactions.account_stream(owner)
-        return [owner] if log.read(Query(streams=(account,))).heads else []
-    return [head.stream.removeprefix(_ACCOUNT) for head in log.heads() if head.stream.startswith(_ACCOUNT)]
+def _accounts(log: Reader, owner: str | None) -> Iterator[Head]:
+    """Yield the heads of all accounts, or the one owner's if they have one."""
+    if owner is None:
+        yield from (head for head in log.heads() if head.stream.startswith(_ACCOUNT))
+        return
+    account = transactions.account_stream(owner)
+    yield from log.read(Query(streams=(account,))).heads.values()
 
 
 def _status(head: Head) -> str:
@@ -215,35 +217,63 @@ def _member(stored: bytes, name: str) -> Json:
 # --- credits -----------------------------------------------------------------------------------------------------
 
 
-def _ledgers(
-    log: Reader, owners: Iterable[str], indexes: Mapping[str, int]
-) -> tuple[Json, dict[int, list[RecordedEvent]]]:
-    """Return every owner's account, and the events of accounts that concern each person who is shown."""
+def _ledgers(log: Reader, owner: str | None, shown: list[Head]) -> tuple[Json, dict[int, list[RecordedEvent]]]:
+    """Return the accounts, and their events that concern each person who is shown."""
     ledgers: dict[str, Json] = {}
     concerning: dict[int, list[RecordedEvent]] = {}
-    for owner in owners:
-        words, entries = _Words(), deque[Json](maxlen=_LONGEST_LEDGER)
-        total, account = 0, accounts.EMPTY
-        for recorded, event, account in _booked(log, transactions.account_stream(owner)):
+    indexes = {head.stream: index for index, head in enumerate(shown)}
+    for head in _accounts(log, owner):
+        words, entries = _Words(), deque[tuple[list[Json], int]](maxlen=_LONGEST_LEDGER)
+        known = None if owner is None else _known(head)
+        behind = 0 if known is None else _behind(log, head, shown)
+        total, account = behind, accounts.EMPTY
+        for recorded, event, account in _booked(log.events(head.stream, after=behind)):
             total += 1
             person_id = str(getattr(event, "person_id", ""))
             index = indexes.get(transactions.person_stream(person_id), -1) if person_id else -1
             if index >= 0:
                 concerning.setdefault(index, []).append(recorded)
-            run_no = getattr(event, "run_no", 0)
-            line = (recorded.position, _ms(recorded.at), words.number(in_words(recorded)))
-            entries.append(
-                [*line, words.number(credits_in_words(recorded)), index, person_id, run_no, account.available]
-            )
-        sums = [account.available, account.granted, account.revoked, account.held, account.charged, account.refunded]
-        ledgers[owner] = {"words": words.texts(), "entries": list(entries), "total": total, "sums": sums}
+            line: list[Json] = [recorded.position, _ms(recorded.at), words.number(in_words(recorded))]
+            line += [words.number(credits_in_words(recorded)), index, person_id, getattr(event, "run_no", 0)]
+            entries.append((line, account.available))
+        now = account if known is None or not behind else known
+        before = now.available - account.available
+        ledgers[head.stream.removeprefix(_ACCOUNT)] = {
+            "words": words.texts(),
+            "entries": [[*line, before + available] for line, available in entries],
+            "total": total,
+            "sums": [now.available, now.granted, now.revoked, now.held, now.charged, now.refunded],
+        }
     return ledgers, concerning
 
 
-def _booked(log: Reader, stream: str) -> Iterator[tuple[RecordedEvent, AccountEvent | None, Account]]:
-    """Yield an account's events, each with what is available after it; one that cannot be read moves nothing."""
+def _known(head: Head) -> Account | None:
+    """Return an account as its head has it, if that can be read."""
+    try:
+        return codec.decode_account(head) if head.fold == codec.FOLD else None
+    except LogUnreadable:
+        return None
+
+
+def _behind(log: Reader, head: Head, shown: list[Head]) -> int:
+    """Return a version of an account that everything is behind which is shown of it, found by halving.
+
+    Its latest entries are, and whatever concerns the people who are shown: that comes after the first event of theirs.
+    """
+    first = min((one.first for one in shown if type(one.first) is int), default=sys.maxsize)
+
+    def position(version: int) -> int:
+        found = next(log.events(head.stream, after=version), None)
+        return 0 if found is None else found.position
+
+    versions = range(max(0, head.version - _LONGEST_LEDGER))
+    return bisect_left(versions, first, key=position)
+
+
+def _booked(events: Iterable[RecordedEvent]) -> Iterator[tuple[RecordedEvent, AccountEvent | None, Account]]:
+    """Yield an account's events, each with what they come to so far; one that cannot be read moves nothing."""
     account = accounts.EMPTY
-    for recorded in log.events(stream):
+    for recorded in events:
         try:
             event: AccountEvent | None = codec.decode_account_event(recorded)
         except LogUnreadable:

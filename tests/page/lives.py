@@ -1,7 +1,10 @@
 """Lives for the page to show: one person in each status, or a great many."""
 
-from research_fsm import Profile
+from typing import Any
+
+from research_fsm import Profile, transactions
 from research_fsm.outcomes import Claimed
+from research_fsm.storage import Query, StreamWrite, View, Write
 from tests.explain.worlds import World
 
 HOSTILE = "</script><script>alert(1)</script><!--&amp;'\""
@@ -47,3 +50,22 @@ def many(count: int) -> World:
         if number % 2:
             world.completed(person_id)
     return world
+
+
+def spoil(world: World, stream: str, *, profile: bytes | None = None, **columns: Any) -> None:  # noqa: ANN401  # A row's.
+    """Give a head other columns than its events make, and its person another profile."""
+
+    def spoilt(view: View, _: int) -> Write[None]:
+        head = view.heads[stream]
+        kept: dict[str, Any] = {
+            "state": head.state,
+            "fold": head.fold,
+            "link": head.link,
+            "tag": head.tag,
+            "due": head.due,
+        }
+        end = StreamWrite(stream=stream, expected=head.version, events=(), **(kept | columns))
+        documents = {} if profile is None else {(stream, transactions.PROFILE): profile}
+        return Write(answer=None, streams=(end,), documents=documents)
+
+    world.store.transact(Query(streams=(stream,)), spoilt)

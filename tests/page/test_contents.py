@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 
-from research_fsm import transactions
+from research_fsm import Profile, codec, transactions
+from research_fsm.account import Account
 from research_fsm.errors import InvalidInput
+from research_fsm.events import AccountEvent
 from research_fsm.laws import Finding
 from research_fsm.page import contents, render
 from research_fsm.page.render import _block
-from research_fsm.storage import Head, Query, StreamWrite, View, Write
+from research_fsm.storage import RecordedEvent
 from research_fsm.stores.memory import MemoryStore
 from tests.explain.worlds import World
-from tests.page.lives import HOSTILE, many, one_of_each
+from tests.page.lives import HOSTILE, many, one_of_each, spoil
 
 
 def _blocks(text: str) -> dict[str, Any]:
@@ -127,6 +129,73 @@ def test_an_owners_page_reads_the_heads_of_their_people_alone(monkeypatch: pytes
     assert (len(first["people"]), first["total"], rest["total"], rest["next"]) == (3, 5, 5, None)
 
 
+def _ledger_and_lives(text: str) -> tuple[Any, dict[str, Any]]:
+    """Return acme's account and, by person, their lives, with words in place of their numbers."""
+    found = _blocks(text)
+    ledger, block, people = found["ledgers"]["acme"], found["lives-0"], found["overview"]["people"]
+    for entry in ledger["entries"]:
+        entry[2:4] = [ledger["words"][word] for word in entry[2:4]]
+        del entry[4]  # The person's place on this page.
+    del ledger["words"]
+    for event in (event for life in block["lives"] for event in life):
+        event[3], event[4], event[6] = (block["words"][event[place]] for place in (3, 4, 6))
+    return ledger, {row[0]: life for row, life in zip(people, block["lives"], strict=True)}
+
+
+def _created(count: int) -> World:
+    """Return a world of people who were each added and started at once."""
+    world = World()
+    world.runs.grant("acme", count, grant_id="welcome")
+    for number in range(count):
+        world.runs.create("acme", Profile(first_name="Person", last_name=str(number), company="Example"))
+    return world
+
+
+@pytest.mark.parametrize("world", [many(6), _created(4)], ids=["one by one", "at once"])
+def test_an_owners_account_is_read_from_where_it_is_shown(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its latest entries, and all about those who are shown: the same as when it is folded from the beginning."""
+    monkeypatch.setattr(contents, "_LONGEST_LEDGER", 2)
+    ledger, lives = _ledger_and_lives(render(world.store))
+    seen, after = dict[str, Any](), None
+    for _ in lives:
+        text = render(world.store, owner="acme", limit=1, after=after)
+        own, life = _ledger_and_lives(text)
+        assert own == ledger
+        seen |= life
+        after = _blocks(text)["overview"]["next"]
+    assert seen == lives
+
+
+def test_what_is_before_it_is_not_folded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An account may have very many entries that no page of an owner's newest people shows."""
+    monkeypatch.setattr(contents, "_LONGEST_LEDGER", 2)
+    folded, decode = list[int](), codec.decode_account_event
+
+    def noted(recorded: RecordedEvent) -> AccountEvent:
+        folded.append(recorded.version)
+        return decode(recorded)
+
+    monkeypatch.setattr(codec, "decode_account_event", noted)
+    world = many(20)
+    render(world.store, owner="acme", limit=1)
+    assert max(folded) == 21
+    assert min(folded) > 15
+
+
+@pytest.mark.parametrize(
+    "spoilt", [{"fold": codec.FOLD - 1, "state": codec.encode(Account(granted=99))}, {"state": b"{"}], ids=str
+)
+def test_an_account_whose_head_does_not_say_the_balance_is_folded(
+    monkeypatch: pytest.MonkeyPatch, spoilt: dict[str, Any]
+) -> None:
+    """From its beginning, as the log has it."""
+    monkeypatch.setattr(contents, "_LONGEST_LEDGER", 2)
+    world, stream = many(4), transactions.account_stream("acme")
+    expected = _ledger_and_lives(render(world.store))
+    spoil(world, stream, **spoilt)
+    assert _ledger_and_lives(render(world.store, owner="acme"))[0] == expected[0]
+
+
 def test_more_people_than_fit_are_counted_and_the_page_says_where_to_go_on() -> None:
     """Page after page, everybody is shown once."""
     world = many(7)
@@ -165,23 +234,7 @@ def test_a_damaged_head_is_shown_and_does_not_end_the_page() -> None:
     """Somebody who cannot be read stands among the others; the findings say what is wrong."""
     world = World()
     ada = world.person()
-    stream = transactions.person_stream(ada)
-
-    def damage(view: View, _: int) -> Write[None]:
-        head: Head = view.heads[stream]
-        broken = StreamWrite(
-            stream=stream,
-            expected=head.version,
-            events=(),
-            state=b"{",
-            fold=head.fold,
-            link=head.link,
-            tag="no phase",
-            due=None,
-        )
-        return Write(answer=None, streams=(broken,), documents={(stream, transactions.PROFILE): b"{"})
-
-    world.store.transact(Query(streams=(stream,)), damage)
+    spoil(world, transactions.person_stream(ada), state=b"{", tag="no phase", profile=b"{")
     (row,) = _blocks(render(world.store, with_names=True))["overview"]["people"]
     assert (row[0], row[3], row[10]) == (ada, "none", "")
 

@@ -20,9 +20,8 @@ from research_fsm.http.callers import Caller
 from research_fsm.http.pages import page_route
 from research_fsm.http.verifying import Verification
 from research_fsm.laws import STATEMENTS
-from research_fsm.storage import Query, Reader, StreamWrite, View, Write
-from tests.explain.worlds import World
-from tests.page.lives import many, one_of_each
+from research_fsm.storage import Reader
+from tests.page.lives import many, one_of_each, spoil
 
 PAGE = "/api/deep-research/page"
 
@@ -130,7 +129,7 @@ def test_the_findings_stand_on_top() -> None:
     last = max(event.position for event in runs.store.events())
     held = f"Verified at <time>2026-01-01 00:07:40Z</time>, up to position {last}."
     assert _verdict(client, acme) == f"The log keeps every law. {len(STATEMENTS)} laws, no findings. {held}"
-    _forge(world, people["idle"])
+    spoil(world, transactions.person_stream(people["idle"]), tag="complete")
     world.later(hours=2)
     again = '<time>2026-01-01 02:07:40Z</time>: <a href="">look again</a>.'
     assert _verdict(client, acme).endswith(f"{held} Being verified again since {again}")
@@ -149,27 +148,6 @@ def _verdict(client: TestClient, headers: dict[str, str]) -> str:
     (section,) = re.findall(r'<section aria-label="What verify found">(.*?)</section>', text)
     words = re.sub(r"</?(?:p|b|span|ol|li|code|details|summary)\b[^>]*>", " ", section)
     return " ".join(words.split()).replace(" :", ":")
-
-
-def _forge(world: World, person_id: str) -> None:
-    """Give somebody's head another tag."""
-    stream = transactions.person_stream(person_id)
-
-    def forged(view: View, _: int) -> Write[None]:
-        head = view.heads[stream]
-        end = StreamWrite(
-            stream=stream,
-            expected=head.version,
-            events=(),
-            state=head.state,
-            fold=head.fold,
-            link=head.link,
-            tag="complete",
-            due=head.due,
-        )
-        return Write(answer=None, streams=(end,))
-
-    world.store.transact(Query(streams=(stream,)), forged)
 
 
 def test_a_verification_that_failed_is_said_to_have() -> None:

@@ -70,6 +70,16 @@ def test_however_many_look_at_once_it_begins_once() -> None:
     assert len(watched.begun) == 1
 
 
+def test_whether_it_is_under_way_is_seen_and_said_in_one_step() -> None:
+    """Nobody can look between the two."""
+    world, alone = World(), list[bool]()
+    verification = Verification(
+        lambda: verify_for_owners(world.store), begin=lambda _: alone.append(verification._lock.locked())
+    )
+    verification.standing(world.store, "acme")
+    assert alone == [True]
+
+
 def test_it_begins_again_after_a_while_if_something_was_appended() -> None:
     """What was found before stands meanwhile."""
     watched = Watched()
