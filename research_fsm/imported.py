@@ -7,8 +7,7 @@ says, and no store needs a second way in.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from itertools import islice
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from attrs import Factory, define, frozen
 
@@ -24,8 +23,9 @@ from research_fsm.storage import (
     NewEvent,
     Query,
     QueueEntry,
+    Reader,
     RecordedEvent,
-    Store,
+    Rule,
     StreamWrite,
     UniqueKey,
     View,
@@ -34,15 +34,28 @@ from research_fsm.storage import (
     next_hash,
 )
 
-__all__ = ["Imported", "load"]
+__all__ = ["Imported", "Into", "Transacts", "load"]
 
-S = TypeVar("S", bound=Store)
+A = TypeVar("A")
+S = TypeVar("S", bound="Into")
 
 _MOST = 500
 """How many events are imported in one transaction at most."""
 
-_TOGETHER = 2000
-"""How many transactions are committed together, if they can be."""
+_TOGETHER_BYTES = 2**20
+"""How many bytes of events and documents are written together, if they can be."""
+
+
+class Transacts(Protocol):
+    """What lives through the past: a store, or a part of one."""
+
+    def transact(self, query: Query, rule: Rule[A]) -> A:
+        """Load, decide and write in one transaction, as a store does."""
+        ...
+
+
+class Into(Reader, Transacts, Protocol):
+    """What a log is imported into: a store, for as much as is needed of it."""
 
 
 @frozen
@@ -68,24 +81,28 @@ class _Moment:
         return self.now
 
 
+def _each_alone(store: S, _: Query) -> AbstractContextManager[S]:
+    return nullcontext(store)
+
+
 def load(
     lines: Iterable[str],
     opened: Callable[[Callable[[], int]], S],
     policy: Policy | None = None,
-    together: Callable[[S], AbstractContextManager[Store]] = nullcontext,
+    together: Callable[[S, Query], AbstractContextManager[Transacts]] = _each_alone,
 ) -> Imported:
     """Write the log of an export into an empty store: the same events at the same times in the same order.
 
     Heads, keys of runs and grants, and the embedded queue are made from the events. What the log does not say does not
     come back: answers to request keys, access tokens, which addresses a partner's people have, and the secret. So the
-    new store is for looking at, and not to carry a service on. If it fails on the way, it holds a part, and is to be
-    deleted.
+    new store is for looking at, and not to carry a service on. If it fails on the way, a store that committed meanwhile
+    holds a part, and is to be deleted.
 
     Args:
         lines: An export.
         opened: Opens the store with this clock; closing it is the caller's.
         policy: The settings that say when recovery looks at who is running.
-        together: Opens the store within a transaction of the database, which commits many of the store's at once.
+        together: Opens the store for many transactions that are written at once, and name no streams but these.
 
     Raises:
         InvalidInput: The store is not empty.
@@ -96,11 +113,12 @@ def load(
     if next(store.events(), None) is not None:
         raise InvalidInput("store", "must be empty: an import never mixes two logs")
     moments = _moments(read(lines))
-    while some := list(islice(moments, _TOGETHER)):
-        with together(store) as joined:
+    while some := _some(moments):
+        named = dict.fromkeys(stream for moment in some for stream in moment.streams)
+        with together(store, Query(streams=tuple(named))) as into:
             for moment in some:
                 clock.now = moment.at
-                _import(joined, moment, policy or Policy())
+                _import(into, moment, policy or Policy())
     tree = merkle.Tree()
     for recorded in store.events():
         tree.append(recorded.hash)
@@ -116,6 +134,7 @@ class _Together:
     documents: dict[tuple[str, str], bytes] = Factory(dict)
     last: str = ""
     events: int = 0
+    size: int = 0
 
     def takes(self, recorded: RecordedEvent) -> bool:
         """Tell whether an event can be in the same transaction as those before it."""
@@ -128,6 +147,21 @@ class _Together:
         self.streams.setdefault(recorded.stream, []).append(recorded)
         self.last = recorded.stream
         self.events += 1
+        self.size += len(recorded.data) + len(recorded.meta)
+
+    def add_document(self, one: Document) -> None:
+        """Take a document of an event."""
+        self.documents[one.stream, one.name] = one.body
+        self.size += len(one.body)
+
+
+def _some(moments: Iterator[_Together]) -> list[_Together]:
+    """Return the next transactions, as many as are written together."""
+    some, size = list[_Together](), 0
+    while size < _TOGETHER_BYTES and (moment := next(moments, None)) is not None:
+        some.append(moment)
+        size += moment.size
+    return some
 
 
 def _moments(found: Iterable[RecordedEvent | Document]) -> Iterator[_Together]:
@@ -136,7 +170,7 @@ def _moments(found: Iterable[RecordedEvent | Document]) -> Iterator[_Together]:
         if isinstance(one, Document):
             if moment is None:
                 raise LogUnreadable(f"the document {one.name} of {one.stream}", "stands before the first event")
-            moment.documents[one.stream, one.name] = one.body
+            moment.add_document(one)
             continue
         if moment is None or not moment.takes(one):
             if moment is not None:
@@ -147,7 +181,7 @@ def _moments(found: Iterable[RecordedEvent | Document]) -> Iterator[_Together]:
         yield moment
 
 
-def _import(store: Store, moment: _Together, policy: Policy) -> None:
+def _import(into: Transacts, moment: _Together, policy: Policy) -> None:
     """Write some events, unless one of them is not what its hash says."""
 
     def rule(view: View, now: int) -> Write[None]:
@@ -161,7 +195,7 @@ def _import(store: Store, moment: _Together, policy: Policy) -> None:
             dequeued=tuple(one.left for one in writes if one.left is not None),
         )
 
-    store.transact(Query(streams=tuple(moment.streams)), rule)
+    into.transact(Query(streams=tuple(moment.streams)), rule)
 
 
 @frozen

@@ -15,7 +15,7 @@ from research_fsm.cli.evidence import counted, evidence, write_new
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.session import Session, common_options
 from research_fsm.errors import StoreUnavailable
-from research_fsm.storage import Store
+from research_fsm.storage import Query, Store
 
 if TYPE_CHECKING:
     from research_fsm.imported import Imported
@@ -64,12 +64,13 @@ def import_log(session: Session, file: str) -> Exit:
 
 def _into_schema(session: Session, lines: Iterable[str]) -> "Imported":
     from research_fsm import imported
-    from research_fsm.stores.postgres import PostgresStore
-    from research_fsm.stores.postgres_schema import new_schema
+    from research_fsm.stores.postgres_new import NewStore, new_store
 
-    with new_schema(session.store, session.wait.total_seconds()), ExitStack() as stack:
+    with ExitStack() as stack:
         return imported.load(
-            lines, lambda clock: stack.enter_context(PostgresStore(session.store, clock=clock, wait=session.wait))
+            lines,
+            lambda clock: stack.enter_context(new_store(session.store, clock, session.wait)),
+            together=NewStore.together,
         )
 
 
@@ -78,7 +79,7 @@ def _into_file(session: Session, lines: Iterable[str]) -> "Imported":
     from research_fsm.stores.sqlite import SQLiteStore
 
     @contextmanager
-    def together(store: SQLiteStore) -> Iterator[Store]:
+    def together(store: SQLiteStore, _: Query) -> Iterator[Store]:
         with closing(sqlite3.connect(session.store, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield store.joined(connection)

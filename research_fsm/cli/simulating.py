@@ -90,7 +90,7 @@ def _stores(on: str, session: Session) -> "Iterator[Callable[[Callable[[], int]]
         if not session.on_server:
             raise click.UsageError("--on postgres makes schemas and drops them: --store postgresql://… says where")
         from research_fsm.stores.postgres import PostgresStore
-        from research_fsm.stores.postgres_schema import new_schema
+        from research_fsm.stores.postgres_new import new_schema
 
         place, name = Place.of(session.store), f"research_fsm_simulate_{secrets.token_hex(4)}"
         with ExitStack() as world:

@@ -147,7 +147,7 @@ class Database:
         import psycopg
 
         from research_fsm.stores.postgres import PostgresStore
-        from research_fsm.stores.postgres_schema import new_schema
+        from research_fsm.stores.postgres_new import new_schema
 
         place = self._place
         with (

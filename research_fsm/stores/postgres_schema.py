@@ -10,19 +10,24 @@ on their pages for it.
 # ruff: noqa: S608  # Statements are put together from the constants of this module, and a schema's name that was checked.
 
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Protocol
 
-from research_fsm.errors import InvalidInput, StoreDamaged, StoreForeign, StoreTooNew, StoreUnavailable
-from research_fsm.stores.postgres_address import SCHEMA, Place
-from research_fsm.stores.postgres_errors import ServerSaid, WireLost, failure
-from research_fsm.stores.postgres_server import Address
+from research_fsm.errors import StoreDamaged, StoreForeign, StoreTooNew, StoreUnavailable
+from research_fsm.stores.postgres_address import SCHEMA
 from research_fsm.stores.postgres_statements import Dialect
 from research_fsm.stores.postgres_wire import Wire
 
-__all__ = ["APPEND_ONLY", "RIGHTS", "SCHEMA_VERSION", "Jobs", "grants", "migrate", "new_schema", "read_settings"]
+__all__ = [
+    "APPEND_ONLY",
+    "RIGHTS",
+    "SCHEMA_VERSION",
+    "Jobs",
+    "grants",
+    "migrate",
+    "read_settings",
+    "steps",
+]
 
 _KEY = 'text COLLATE "C"'
 
@@ -163,20 +168,27 @@ def migrate(wire: Wire, dialect: Dialect, *, create: bool) -> None:
     lock = f"SELECT pg_advisory_xact_lock(hashtextextended('research_fsm {dialect.schema}', 0))"
     wire.run(f"BEGIN ISOLATION LEVEL READ COMMITTED; {lock}".encode())
     try:
-        done = _version(wire, dialect)
-        steps = [dialect.text(step) for step in _MIGRATIONS[done:]]
-        if done == 0:
-            secret = secrets.token_hex(_SECRET_BYTES)
-            steps.insert(0, dialect.text(_MAKE))
-            steps.append(dialect.text(f"INSERT INTO {{s}}.settings VALUES ('secret', decode('{secret}', 'hex'))"))
-        version = dialect.text(
-            f"INSERT INTO {{s}}.settings VALUES ('schema', '{SCHEMA_VERSION}') "
-            "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-        )
-        wire.run(";".join([*steps, version, "COMMIT"]).encode())
+        wire.run(";".join([*steps(dialect, _version(wire, dialect)), "COMMIT"]).encode())
     finally:
         if wire.in_transaction:
             wire.run(b"ROLLBACK")
+
+
+def steps(dialect: Dialect, done: int = 0) -> list[str]:
+    """Return the statements that make the tables, or what is missing of them.
+
+    Args:
+        dialect: Where the tables are.
+        done: How many migrations were applied.
+    """
+    found = list(_MIGRATIONS[done:])
+    if done == 0:
+        secret = secrets.token_hex(_SECRET_BYTES)
+        found.insert(0, _MAKE)
+        found.append(f"INSERT INTO {{s}}.settings VALUES ('secret', decode('{secret}', 'hex'))")
+    version = f"INSERT INTO {{s}}.settings VALUES ('schema', '{SCHEMA_VERSION}')"
+    found.append(f"{version} ON CONFLICT (name) DO UPDATE SET value = excluded.value")
+    return [dialect.text(step) for step in found]
 
 
 def _version(wire: Wire, dialect: Dialect) -> int:
@@ -209,8 +221,6 @@ def read_settings(wire: Wire, dialect: Dialect) -> bytes:
     return secret
 
 
-_EXISTS = "42P06"
-
 RIGHTS = MappingProxyType(
     {
         "events": "SELECT, INSERT",
@@ -224,48 +234,6 @@ RIGHTS = MappingProxyType(
     }
 )
 """What a role needs, by table."""
-
-
-@contextmanager
-def new_schema(address: str, wait: float, *, kept: bool = True) -> Iterator[None]:
-    """Make the schema that an address names, for whoever wants it empty; it is dropped again if that fails.
-
-    Args:
-        address: The address of the store that is to be in it.
-        wait: How long to wait for others at most, in seconds.
-        kept: Whether it stays when nothing has failed.
-
-    Raises:
-        InvalidInput: There is a schema of that name already. It was not touched.
-        StoreError: It could not be made, or could not be dropped.
-    """
-    schema = Dialect(Place.of(address).schema).schema
-    try:
-        _say(address, f"CREATE SCHEMA {schema}", wait)
-    except ServerSaid as error:
-        raise InvalidInput("schema", f"there is a schema {schema} already; name a new one") from error
-    try:
-        yield
-    except BaseException:
-        kept = False
-        raise
-    finally:
-        if not kept:
-            _say(address, f"DROP SCHEMA {schema} CASCADE", wait)
-
-
-def _say(address: str, statement: str, wait: float) -> None:
-    """Execute a statement on a connection of its own; what is let through is that a schema exists."""
-    place = Address.of(address)
-    wire = Wire(place, lambda _: None, wait)
-    try:
-        wire.run(f"BEGIN; SET LOCAL lock_timeout = {max(1, round(wait * 1000))}; {statement}; COMMIT".encode())
-    except (ServerSaid, WireLost) as error:
-        if isinstance(error, ServerSaid) and error.state == _EXISTS:
-            raise
-        raise failure(error, place.where) from error
-    finally:
-        wire.close("")
 
 
 def grants(role: str, schema: str = SCHEMA) -> str:

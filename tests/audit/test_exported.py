@@ -10,7 +10,7 @@ import pytest
 from research_fsm import Profile, Runs, checkpoints, exported, imported
 from research_fsm.audit import verify, verify_events
 from research_fsm.errors import InvalidInput, LogUnreadable
-from research_fsm.storage import Store
+from research_fsm.storage import Query, Store
 from research_fsm.stores.memory import MemoryStore
 from research_fsm.stores.sqlite import SQLiteStore
 from research_fsm.worker import Worker
@@ -143,13 +143,16 @@ def test_a_document_before_the_first_event_is_refused(store: Store) -> None:
 
 def test_many_transactions_are_committed_together(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever opens the store within a transaction of the database is asked for one now and then, in order."""
-    monkeypatch.setattr(imported, "_TOGETHER", 3)
+    monkeypatch.setattr(imported, "_TOGETHER_BYTES", 500)
     sizes = list[int]()
 
     @contextmanager
-    def together(opened: MemoryStore) -> Iterator[Store]:
+    def together(opened: MemoryStore, query: Query) -> Iterator[Store]:
+        before = sum(1 for _ in opened.events())
         yield opened
-        sizes.append(sum(1 for _ in opened.events()))
+        written = list(opened.events(after=before))
+        assert {event.stream for event in written} == set(query.streams)
+        sizes.append(before + len(written))
 
     done = imported.load(exported.export(store), MemoryStore, together=together)
     assert len(sizes) > 3

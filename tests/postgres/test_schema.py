@@ -16,7 +16,8 @@ from research_fsm.profile import Profile
 from research_fsm.runs import Runs
 from research_fsm.stores import postgres_schema
 from research_fsm.stores.postgres import PostgresStore
-from research_fsm.stores.postgres_schema import grants, new_schema
+from research_fsm.stores.postgres_new import new_schema
+from research_fsm.stores.postgres_schema import grants
 from research_fsm.testing.postgres import PostgresServer
 from tests.postgres.examples import Plain, appending, notes, plain, tell
 
