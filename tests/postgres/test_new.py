@@ -9,12 +9,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from research_fsm import Profile, Runs, exported, imported
 from research_fsm.audit import verify
@@ -166,6 +167,16 @@ def test_nobody_sees_it_before_its_end_and_nobody_waits(address: str) -> None:
         assert sorted(schemas(address)) == ["made", "research_fsm"]
 
 
+def test_a_stream_may_link_to_one_that_is_not_loaded(address: str) -> None:
+    """A person who is added and erased before their account has any event."""
+    with new_store(f"{address}?schema=made", lambda: 1, WAIT) as new:
+        with new.together(Query(streams=("a",))) as into:
+            added = Write(answer=None, streams=(evolve(end("a", 0, 1), link="b"),))
+            into.transact(Query(streams=("a",)), lambda _view, _now: added)
+            assert into.transact(*appending("a", 2)) == 2
+        assert [head.version for head in new.heads()] == [2]
+
+
 # --- what is not to be had -----------------------------------------------------------------------------------------
 
 
@@ -271,11 +282,12 @@ def test_a_key_is_taken_once(address: str, *, together: bool) -> None:
 
 
 def breaking(monkeypatch: pytest.MonkeyPatch, trouble: Callable[[Callable[[], object]], object]) -> None:
-    """Let something happen in place of the commit."""
+    """Let something happen in place of the next commit."""
     run = Wire.run
 
     def broken(wire: Wire, message: bytes) -> list[list[Row]]:
         if b";COMMIT" in message:
+            monkeypatch.setattr(Wire, "run", run)
             trouble(lambda: run(wire, message))
             wire.drop()
             raise WireLost("the connection was cut")
@@ -315,16 +327,42 @@ def test_a_commit_of_which_nothing_is_known_is_said_to_be(
         made(f"{address}?schema=made", lines, timedelta(milliseconds=50))
 
 
-def test_what_the_server_has_aborted_is_never_called_committed(address: str) -> None:
+def cut(address: str) -> None:
+    """Cut whoever has a transaction open, as a server does that crashes."""
+    with plain(address) as client:
+        open_ones = "FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = current_database()"
+        tell(client, f"SELECT pg_terminate_backend(pid, 20000) {open_ones}")
+
+
+def test_the_store_of_somebody_else_is_not_taken_for_ours(
+    address: str, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was aborted was not committed, whoever has made a schema of that name since."""
+
+    def overtaken(_: object) -> None:
+        cut(address)
+        PostgresStore(address, schema="made").close()
+
+    breaking(monkeypatch, overtaken)
+    with pytest.raises(StoreUnavailable, match="the connection was cut"):
+        made(f"{address}?schema=made", lines)
+    with PostgresStore(address, schema="made") as store:
+        assert list(store.events()) == []
+
+
+@pytest.mark.parametrize("trouble", ["refused", "cut"])
+def test_what_the_server_has_aborted_is_never_called_committed(address: str, trouble: str) -> None:
     """A caller who passes over an error has no store: PostgreSQL answers COMMIT by aborting, and calls that done."""
 
     def passed_over() -> None:
         with new_store(f"{address}?schema=made", lambda: 1, WAIT) as new:
             new.transact(*appending("a", 1))
-            with pytest.raises(ServerSaid):
+            if trouble == "cut":
+                cut(address)
+            with suppress(StoreUnavailable, ServerSaid):
                 new._wire.run(b"SELECT 1 / 0")
 
-    with pytest.raises(StoreError, match="aborted"):
+    with pytest.raises(StoreError, match=r"aborted|begin anew"):
         passed_over()
     assert schemas(address) == []
 
