@@ -359,7 +359,7 @@ def test_what_the_server_has_aborted_is_never_called_committed(address: str, tro
             new.transact(*appending("a", 1))
             if trouble == "cut":
                 cut(address)
-            with suppress(StoreUnavailable, ServerSaid):
+            with suppress(WireLost, ServerSaid):
                 new._wire.run(b"SELECT 1 / 0")
 
     with pytest.raises(StoreError, match=r"aborted|begin anew"):
