@@ -23,7 +23,7 @@ from research_fsm.person import Hold, Run
 __all__ = ["EMPTY", "Account", "credits_for", "evolve", "fold"]
 
 
-@frozen
+@frozen(slots=False)  # For `copier`.
 class Account:
     """The sums over an account's events, in credits. `charged` is gross: a refund does not lower it.
 

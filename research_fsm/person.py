@@ -45,7 +45,7 @@ class Hold(StrEnum):
     REFUNDED = "refunded"
 
 
-@frozen
+@frozen(slots=False)  # For `copier`.
 class Run:
     """The person's latest run, open or over.
 
@@ -94,7 +94,7 @@ class Outcome:
     digest: str | None
 
 
-@frozen
+@frozen(slots=False)  # For `copier`.
 class Person:
     """Everything the rules need to know of a person.
 
