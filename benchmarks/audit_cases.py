@@ -5,9 +5,7 @@ library is `eventsourcing`, which replays aggregates that hold the same data; it
 """
 
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,6 @@ from benchmarks.rounds import Measured, Settings, paired
 from research_fsm import Runs
 from research_fsm.audit import verify
 from research_fsm.audit_states import verify_states
-from research_fsm.audit_together import verify_file
 from research_fsm.laws import Finding
 from research_fsm.stores.sqlite import SQLiteStore
 
@@ -31,8 +28,6 @@ __all__ = ["audit"]
 _CREDITS = 10**9
 _SCAN = "a bare scan of the same columns"
 _REPLAY = "a replay with eventsourcing, on SQLite"
-_MOST_PROCESSES = 4
-_WAIT = timedelta(seconds=30)
 
 
 class _History(Aggregate):
@@ -62,12 +57,12 @@ def audit(settings: Settings) -> list[Measured]:
         Runs(store).grant(OWNER, _CREDITS)
         fill(store, settings.events // EVENTS_OF_A_START // 2, OWNER)
         events = sum(1 for _ in store.events())
-        return list(_measured(store, path, evolve(settings, operations=events)))
+        return list(_measured(store, evolve(settings, operations=events)))
     finally:
         store.close()
 
 
-def _measured(store: SQLiteStore, path: Path, settings: Settings) -> Iterator[Measured]:
+def _measured(store: SQLiteStore, settings: Settings) -> Iterator[Measured]:
     replayed, streams = _copied(store, Path(settings.folder))
 
     def scanned(_: int) -> None:
@@ -85,14 +80,9 @@ def _measured(store: SQLiteStore, path: Path, settings: Settings) -> Iterator[Me
     log = f"{settings.operations:,} events, {EVENTS_OF_A_START} of each person"
     looked = _whole(lambda: verify_states(store))
     verified = _whole(lambda: verify(store))
-    processes = min(os.cpu_count() or 1, _MOST_PROCESSES)
-    shared = _whole(lambda: verify_file(path, _WAIT, processes))
-    together = f"verify --processes {processes}, {log}"
     yield paired(f"verify --state-only, {log}", _SCAN, looked, scanned_states, settings, target=0.8)
     yield paired(f"verify, {log}", _SCAN, verified, scanned, settings, target=0.3)
     yield paired(f"verify, {log}", _REPLAY, verified, replay, settings, target=5)
-    yield paired(together, _SCAN, shared, scanned, settings)
-    yield paired(together, _REPLAY, shared, replay, settings)
 
 
 def _whole(look: Callable[[], Iterable[Finding]]) -> Callable[[int], None]:

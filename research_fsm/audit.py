@@ -14,7 +14,6 @@ from types import MappingProxyType
 from research_fsm import audit_beside as beside
 from research_fsm.audit_follow import Follower
 from research_fsm.audit_memory import Scratch
-from research_fsm.audit_streams import EVERYTHING, Share
 from research_fsm.errors import LogUnreadable
 from research_fsm.laws import STATEMENTS, Erased, Finding
 from research_fsm.storage import Reader, RecordedEvent
@@ -38,7 +37,6 @@ def verify(
     reader: Reader,
     followed: Callable[[int], object] = lambda _: None,
     erased: Callable[[Erased], object] = lambda _: None,
-    share: Share = EVERYTHING,
     reached: Callable[[int], object] = lambda _: None,
 ) -> Iterator[Finding]:
     """Yield every place where the log breaks a law; nothing if it is whole.
@@ -49,12 +47,11 @@ def verify(
         reader: A store, or a snapshot of one. It is not written to, and may be written to by others meanwhile.
         followed: Called now and then with the number of events since the last time, to show how far it is.
         erased: Called for each person who was erased.
-        share: Which streams are verified; all shares together find what is to be found.
         reached: Called with the position of the last event, once all of them were followed.
     """
     position = 0
     with closing(Scratch()) as scratch, reader.snapshot() as log:
-        audit = Follower(scratch, erased, share, at_hand=_AT_HAND)
+        audit = Follower(scratch, erased, at_hand=_AT_HAND)
         events = log.events()
         while page := list(islice(events, _PAGE)):
             for recorded in page:
@@ -66,7 +63,7 @@ def verify(
         reached(position)
         yield from audit.keys_used_twice()
         yield from beside.keys_differ(log, audit.keys)
-        yield from beside.rows_differ(log, audit.streams, scratch, share)
+        yield from beside.rows_differ(log, audit.streams, scratch)
 
 
 def verify_events(
@@ -81,7 +78,7 @@ def verify_events(
         erased: Called for each person who was erased.
     """
     with closing(Scratch()) as scratch:
-        audit = Follower(scratch, erased, EVERYTHING, at_hand=_AT_HAND)
+        audit = Follower(scratch, erased, at_hand=_AT_HAND)
         try:
             for recorded in events:
                 audit.follow(recorded)

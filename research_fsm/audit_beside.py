@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from research_fsm import codec, decide, transactions
 from research_fsm.audit_memory import Listed, Remembered, Scratch, joined
-from research_fsm.audit_streams import Share, Stream, mistyped, printable
+from research_fsm.audit_streams import Stream, mistyped, printable
 from research_fsm.events import CreditsGranted, CreditsRevoked, RunStarted
 from research_fsm.laws import Finding
 from research_fsm.lifecycle import Phase, Status
@@ -59,22 +59,18 @@ def keys_differ(log: Reader, called_for: Listed[tuple[int, str, bytes]]) -> Iter
 # --- heads, the queue, and what is left at the end of a stream ---------------------------------------------------
 
 
-def rows_differ(log: Reader, streams: Remembered[Stream], scratch: Scratch, share: Share) -> Iterator[Finding]:
+def rows_differ(log: Reader, streams: Remembered[Stream], scratch: Scratch) -> Iterator[Finding]:
     """Look, stream by stream, at what is missing from it, and hold its head and its queue entries against it.
 
     Args:
         log: Where the rows are.
-        streams: Every stream of the share, as far as it was followed.
+        streams: Every stream, as far as it was followed.
         scratch: Where the queue's entries are sorted.
-        share: Whose rows are looked at.
     """
     now, entries = log.now(), Listed[tuple[str, str, int | None]](scratch)
     for entry in log.entries():
-        if share.has(entry.stream):
-            entries.add(_text(entry.stream), (entry.run_id, entry.stream, entry.lease_until))
-    with_heads = joined(
-        streams.everything(), ((_text(head.stream), head) for head in log.heads() if share.has(head.stream))
-    )
+        entries.add(_text(entry.stream), (entry.run_id, entry.stream, entry.lease_until))
+    with_heads = joined(streams.everything(), ((_text(head.stream), head) for head in log.heads()))
     rows = joined(((name, (stream, heads)) for name, stream, heads in with_heads), entries.items())
     for name, both, waiting in rows:
         stream, heads = both or (None, [])

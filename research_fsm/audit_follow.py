@@ -14,7 +14,7 @@ from research_fsm import codec, laws, transactions
 from research_fsm import person as people
 from research_fsm.account import credits_for
 from research_fsm.audit_memory import Listed, Remembered, Scratch
-from research_fsm.audit_streams import Share, Stream, documents_of, mistyped, printable, remembered, well_typed
+from research_fsm.audit_streams import Stream, documents_of, mistyped, printable, remembered, well_typed
 from research_fsm.errors import LogUnreadable
 from research_fsm.events import (
     AccountEvent,
@@ -36,8 +36,6 @@ __all__ = ["Follower"]
 
 _CreditsOfRun = CreditsHeld | CreditsCharged | CreditsReleased | CreditsRefunded
 
-_OVERHEARD = frozenset({"RunStarted", "CreditsHeld", "CreditsCharged", "CreditsReleased", "CreditsRefunded"})
-
 
 @frozen
 class _Grant:
@@ -56,19 +54,16 @@ class Follower:
     Args:
         scratch: Where what is not at hand goes.
         erased: Called for each person who was erased.
-        share: The streams and request keys that are followed. Other streams' events are overheard: credits of a person
-            who is followed, and request keys.
         at_hand: How many streams are remembered without looking into the scratch file.
     """
 
-    def __init__(self, scratch: Scratch, erased: Callable[[Erased], object], share: Share, *, at_hand: int) -> None:
+    def __init__(self, scratch: Scratch, erased: Callable[[Erased], object], *, at_hand: int) -> None:
         self._found: list[Finding] = []
         self.streams: Remembered[Stream] = remembered(scratch, at_hand)
         self.documents: list[tuple[str, int, str, str]] = []
         self.keys: Listed[tuple[int, str, bytes]] = Listed(scratch)
         self._requests: Listed[tuple[str, int]] = Listed(scratch)
         self._erased = erased
-        self._has = share.has
         self._grants: Remembered[_Grant] = Remembered(scratch, at_hand, lambda _: _NOT_GRANTED)
 
     def findings(self) -> list[Finding]:
@@ -83,9 +78,6 @@ class Follower:
     def follow(self, recorded: RecordedEvent) -> None:
         """Take the next event of the log."""
         name, version = recorded.stream, recorded.version
-        if not self._has(name):
-            self._overhear(recorded)
-            return
         if not well_typed(recorded):
             self._pass_over(recorded)
             return
@@ -111,19 +103,6 @@ class Follower:
                 self._find("readable", recorded, "the stream is neither a person's nor an account's")
         except (LogUnreadable, RecursionError) as error:
             self._find("readable", recorded, str(error))
-
-    def _overhear(self, recorded: RecordedEvent) -> None:
-        """Take from an event of a stream that is not followed what it says of those that are."""
-        if recorded.type not in _OVERHEARD or not well_typed(recorded):
-            return
-        try:
-            event = codec.decode_event(recorded)
-        except LogUnreadable:
-            return  # Whoever follows the stream says so.
-        if isinstance(event, RunStarted):
-            self._note_request(event, recorded)
-        elif isinstance(event, _CreditsOfRun):
-            self._follow_credits(event, recorded)
 
     def _find(self, law: str, recorded: RecordedEvent, words: str | None) -> None:
         """Take down what is wrong with an event, if anything is."""
@@ -159,7 +138,7 @@ class Follower:
             self._note_request(event, recorded)
 
     def _note_request(self, event: RunStarted, recorded: RecordedEvent) -> None:
-        if event.request_digest is not None and self._has(event.request_digest):
+        if event.request_digest is not None:
             self._requests.add(event.request_digest, (recorded.stream, recorded.version))
 
     def _book(self, owner: str, stream: Stream, event: AccountEvent, recorded: RecordedEvent) -> None:
@@ -177,12 +156,11 @@ class Follower:
                 self._follow_credits(event, recorded)
 
     def _follow_credits(self, event: _CreditsOfRun, recorded: RecordedEvent) -> None:
-        """Hold credits of a run against the person's stream, if that is followed."""
+        """Hold credits of a run against the person's stream."""
         name = transactions.person_stream(event.person_id)
-        if self._has(name):
-            person = self.streams[name]
-            self._find("one_hold_per_run", recorded, _hold_followed(person, event))
-            self._find("credits_follow_runs", recorded, _called_for(person, event, recorded.stream))
+        person = self.streams[name]
+        self._find("one_hold_per_run", recorded, _hold_followed(person, event))
+        self._find("credits_follow_runs", recorded, _called_for(person, event, recorded.stream))
 
     def _grant_counted(self, stream: str, event: CreditsGranted | CreditsRevoked) -> str | None:
         name = transactions.grant_key("grant", stream, event.grant_id)

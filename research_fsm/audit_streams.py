@@ -6,9 +6,8 @@ Floor 6, above `audit_memory`. Pure. The rows it is given may hold anything: a f
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from typing import Any
-from zlib import crc32
 
-from attrs import define, fields, frozen
+from attrs import define, fields
 
 from research_fsm import codec, decide, transactions
 from research_fsm.account import Account
@@ -17,27 +16,7 @@ from research_fsm.events import AccountEvent, PersonAdded, PersonEvent, RunCompl
 from research_fsm.person import Hold, Person
 from research_fsm.storage import Head, QueueEntry, RecordedEvent, first_hash
 
-__all__ = ["EVERYTHING", "Share", "Stream", "documents_of", "mistyped", "printable", "remembered", "well_typed"]
-
-
-@frozen
-class Share:
-    """A part of all names, so that several can verify a log together: each name is in one share.
-
-    Args:
-        number: Which share, from 0.
-        of: How many there are.
-    """
-
-    number: int
-    of: int
-
-    def has(self, name: object) -> bool:
-        """Tell whether a name is in this share; a spoilt row may name itself by what is no text."""
-        return self.of == 1 or crc32(printable(name).encode("utf-8", "surrogatepass")) % self.of == self.number
-
-
-EVERYTHING = Share(0, 1)
+__all__ = ["Stream", "documents_of", "mistyped", "printable", "remembered", "well_typed"]
 
 
 @define

@@ -35,13 +35,6 @@ _CHECKPOINT = "checkpointed"
 @click.option("--checkpoint", "stated", metavar="FILE", help="See whether it is still the log of this checkpoint.")
 @click.option("--key", metavar="FILE", help="The public key that the checkpoint must be signed with.")
 @click.option("--state-only", is_flag=True, help="A first look: no payloads, hashes, documents or money.")
-@click.option(
-    "--processes",
-    type=click.IntRange(1, 64),
-    default=1,
-    show_default=True,
-    help="Share a file out to so many processes.",
-)
 @common_options
 @click.pass_obj
 def verify(
@@ -50,7 +43,6 @@ def verify(
     stated: str | None,
     key: str | None,
     state_only: bool,  # noqa: FBT001  # click's signature.
-    processes: int,
 ) -> Exit:
     """Check that the whole log is intact and legal, and that the money adds up; exit code 1 if anything is not.
 
@@ -63,13 +55,11 @@ def verify(
         raise InvalidInput("--checkpoint", "goes together with --key: a checkpoint proves nothing by itself")
     if exported_file is not None and (stated is not None or state_only):
         raise InvalidInput("--exported", "is verified whole, and alone; import the file for anything else")
-    if processes > 1 and (exported_file is not None or state_only or session.on_server):
-        raise InvalidInput("--processes", "is for a file that is verified whole")
     known = None if stated is None or key is None else _checkpoint(stated, _public_key(key))
     if exported_file is not None:
         looked = _at_lines(session, exported_file)
     else:
-        looked = _at_store(session, processes=processes, state_only=state_only)
+        looked = _at_store(session, state_only=state_only)
         if known is not None:
             with evidence(session) as log:
                 words = checkpoints.differences(log, known)
@@ -100,8 +90,8 @@ def _at_lines(session: Session, file: str) -> _Looked:
     return looked
 
 
-def _at_store(session: Session, *, processes: int, state_only: bool) -> _Looked:
-    from research_fsm import audit, audit_states, audit_together
+def _at_store(session: Session, *, state_only: bool) -> _Looked:
+    from research_fsm import audit, audit_states
 
     looked = _Looked(audit_states.LAWS if state_only else STATEMENTS)
     with evidence(session) as log:
@@ -109,12 +99,8 @@ def _at_store(session: Session, *, processes: int, state_only: bool) -> _Looked:
         with progress(session, events) as step:
             if state_only:
                 looked.found += audit_states.verify_states(log, step)
-            elif processes == 1:
-                looked.found += audit.verify(log, step, looked.erased.append)
             else:
-                looked.found += audit_together.verify_file(
-                    session.store, session.wait, processes, step, looked.erased.append
-                )
+                looked.found += audit.verify(log, step, looked.erased.append)
     return looked
 
 

@@ -60,14 +60,6 @@ def test_the_report_says_who_was_erased(program: Program) -> None:
     assert program.json("verify", "--exported", "log.jsonl") == {"findings": [], "erased": erased}
 
 
-def test_a_file_is_shared_out_to_processes(program: Program) -> None:
-    """The same answer; of what is no whole file it is refused."""
-    program("erase", program.complete())
-    assert program.json("verify", "--processes", 2) == program.json("verify")
-    for words in (("--state-only",), ("--exported", "log.jsonl")):
-        assert program("verify", "--processes", 2, *words).exit_code == 2
-
-
 def test_a_first_look_says_what_it_looked_at(program: Program) -> None:
     """It names its laws and no others, finds a head elsewhere, and cannot be had of an exported file."""
     program.complete()
