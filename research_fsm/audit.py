@@ -27,7 +27,7 @@ OF_EVENTS: Mapping[str, str] = MappingProxyType(
 """The laws that `verify_events` looks at: what of each can be seen without what stands beside a log."""
 
 _PAGE = 200
-"""How many events are followed before what stands beside them is looked at, all of it together."""
+"""How many events are followed before it is said what was found, and what need not be at hand is written down."""
 
 _AT_HAND = 2000
 """How many streams are remembered without looking into the file."""
@@ -56,14 +56,13 @@ def verify(
         while page := list(islice(events, _PAGE)):
             for recorded in page:
                 audit.follow(recorded)
-            audit.compare_documents(log)
             yield from audit.findings()
             followed(len(page))
             position = page[-1].position
         reached(position)
         yield from audit.keys_used_twice()
         yield from beside.keys_differ(log, audit.keys)
-        yield from beside.rows_differ(log, audit.streams, scratch)
+        yield from beside.rows_differ(log, audit.streams, audit.documents, scratch)
 
 
 def verify_events(
@@ -82,7 +81,6 @@ def verify_events(
         try:
             for recorded in events:
                 audit.follow(recorded)
-                audit.documents.clear()
                 yield from audit.findings()
         except LogUnreadable as error:
             yield Finding("readable", error.what, None, f"{error.problem}; nothing behind it was looked at")

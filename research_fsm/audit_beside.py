@@ -7,15 +7,15 @@ no event, and never writes. The rows it is given may hold anything.
 from collections.abc import Iterator
 from datetime import timedelta
 
-from research_fsm import codec, decide, transactions
-from research_fsm.audit_memory import Listed, Remembered, Scratch, joined
-from research_fsm.audit_streams import Stream, mistyped, printable
+from research_fsm import codec, transactions
+from research_fsm.audit_memory import Lane, Listed, Remembered, Scratch, by_name
+from research_fsm.audit_streams import Stream, mistyped, printable, well_typed
 from research_fsm.events import CreditsGranted, CreditsRevoked, RunStarted
 from research_fsm.laws import Finding
 from research_fsm.lifecycle import Phase, Status
 from research_fsm.person import Hold, Person
 from research_fsm.policy import micros
-from research_fsm.storage import Head, Query, QueueEntry, Reader, UniqueKey
+from research_fsm.storage import Head, QueueEntry, Reader, UniqueKey
 
 __all__ = ["key_of_grant", "key_of_run", "keys_differ", "rows_differ", "unsettled"]
 
@@ -45,42 +45,47 @@ def keys_differ(log: Reader, called_for: Listed[tuple[int, str, bytes]]) -> Iter
         log: Where the keys are.
         called_for: By key: the version of the event, its stream, and what is kept with the key.
     """
-    kept = ((_text(key.key), key) for key in log.keys())  # noqa: SIM118 - it is no mapping.
-    for name, key, wanted in joined(kept, called_for.items()):
-        for version, stream, value in wanted:
-            if key is None:
+    kept = Lane((_text(key.key), key) for key in log.keys())  # noqa: SIM118  # It is no mapping.
+    wanted = Lane(called_for.items())
+    for name in by_name(kept, wanted):
+        keys = kept.take(name)
+        for version, stream, value in wanted.take(name):
+            if not keys:
                 yield Finding("keys_are_kept", stream, version, f"the unique key {name} is missing")
-            elif (key.stream, key.value) != (stream, value):
-                found = key.value.decode(errors="backslashreplace")
-                words = f"the unique key {name} leads to {key.stream} with {found!r}"
+            elif (keys[0].stream, keys[0].value) != (stream, value):
+                found = keys[0].value.decode(errors="backslashreplace")
+                words = f"the unique key {name} leads to {keys[0].stream} with {found!r}"
                 yield Finding("keys_are_kept", stream, version, words)
 
 
 # --- heads, the queue, and what is left at the end of a stream ---------------------------------------------------
 
 
-def rows_differ(log: Reader, streams: Remembered[Stream], scratch: Scratch) -> Iterator[Finding]:
-    """Look, stream by stream, at what is missing from it, and hold its head and its queue entries against it.
+def rows_differ(
+    log: Reader, streams: Remembered[Stream], documents: Listed[tuple[int, str, str]], scratch: Scratch
+) -> Iterator[Finding]:
+    """Look, stream by stream, at what is missing from it, and hold what stands beside the log against it.
 
     Args:
         log: Where the rows are.
         streams: Every stream, as far as it was followed.
+        documents: By stream: the version of an event that names a document, its name, and its digest.
         scratch: Where the queue's entries are sorted.
     """
     now, entries = log.now(), Listed[tuple[str, str, int | None]](scratch)
     for entry in log.entries():
         entries.add(_text(entry.stream), (entry.run_id, entry.stream, entry.lease_until))
-    with_heads = joined(streams.everything(), ((_text(head.stream), head) for head in log.heads()))
-    rows = joined(((name, (stream, heads)) for name, stream, heads in with_heads), entries.items())
-    for name, both, waiting in rows:
-        stream, heads = both or (None, [])
-        known = None if stream is None or stream.first is None else stream
-        if stream is not None:
-            yield from unsettled(name, stream)
+    followed = Lane(streams.everything())
+    heads = Lane((_text(head.stream), head) for head in log.heads())
+    kept = Lane((_text(stream), (name, body)) for stream, name, body in log.documents())
+    named, waiting = Lane(documents.items()), Lane(entries.items())
+    for name in by_name(followed, heads, named, kept, waiting):
+        known = next((stream for stream in followed.take(name) if stream.first is not None), None)
         if known is not None:
-            yield from _left_behind(log, name, known)
-        yield from _heads_differ(name, known, heads)
-        yield from _entries_differ(name, known, [QueueEntry(*entry) for entry in waiting], now)
+            yield from unsettled(name, known)
+        yield from _documents_differ(name, known, named.take(name), kept.take(name))
+        yield from _heads_differ(name, known, heads.take(name))
+        yield from _entries_differ(name, known, [QueueEntry(*entry) for entry in waiting.take(name)], now)
 
 
 def _text(name: object) -> str:
@@ -98,29 +103,35 @@ def unsettled(name: str, stream: Stream) -> Iterator[Finding]:
     run = person.run
     if run is not None and run.hold is Hold.OPEN and person.status is not Status.RUNNING:
         yield Finding("one_hold_per_run", name, None, f"run {run.run_no} is over and its hold is open")
-    for version, document in stream.missing if person.phase is not Phase.ERASED else ():
-        yield Finding("documents_match", name, version, f"the document {document} or its salt is missing")
 
 
-def _left_behind(log: Reader, name: str, stream: Stream) -> Iterator[Finding]:
-    """Check that nothing personal is left of an erased person."""
-    person = stream.person
-    if person is None or person.phase is not Phase.ERASED:
-        return
-    # Each report and each run takes an event: a forged number names no more documents than there can be.
-    reports = (decide.report_name(version) for version in range(1, min(person.reports, stream.events) + 1))
-    failures = (decide.failure_name(run_no) for run_no in range(1, min(person.run_no, stream.events) + 1))
-    names = (transactions.SALT, transactions.PROFILE, *reports, *failures)
-    left = log.read(Query(streams=(name,), documents=names)).documents
-    for document in sorted(document for owner, document in left if owner == name):
-        yield Finding("documents_match", name, None, f"the person was erased, but {document} is still there")
+def _documents_differ(
+    name: str, stream: Stream | None, named: list[tuple[int, str, str]], kept: list[tuple[str, bytes]]
+) -> Iterator[Finding]:
+    """Hold a stream's documents against the digests in its events; of an erased person none may be left."""
+    bodies = dict(kept)
+    salt = bodies.pop(transactions.SALT, None)
+    erased = stream is not None and stream.person is not None and stream.person.phase is Phase.ERASED
+    for version, document, digest in named:
+        body = bodies.get(document)
+        if salt is None or body is None:
+            if not erased:
+                yield Finding("documents_match", name, version, f"the document {document} or its salt is missing")
+        elif codec.digest(salt, body) != digest:
+            yield Finding("documents_match", name, version, f"the document {document} is not what was recorded")
+    if erased:
+        for left in sorted(printable(document) for document, _ in kept):
+            yield Finding("documents_match", name, None, f"the person was erased, but {left} is still there")
+    else:
+        for stray in sorted(map(printable, bodies.keys() - {document for _, document, _ in named})):
+            yield Finding("documents_match", name, None, f"no event names the document {stray}")
 
 
 def _heads_differ(name: str, stream: Stream | None, heads: list[Head]) -> Iterator[Finding]:
     if stream is not None and not heads:
         yield Finding("heads_are_folds", name, None, "there are events, but no head")
     for head in heads:
-        for column, words in mistyped(head):
+        for column, words in () if well_typed(head) else mistyped(head):
             yield Finding("way_out" if column == "due" else "heads_are_folds", printable(head.stream), None, words)
         for words in _head_differs(head, stream):
             yield Finding("heads_are_folds", printable(head.stream), None, words)
@@ -163,7 +174,7 @@ def _entries_differ(name: str, stream: Stream | None, entries: list[QueueEntry],
 
 
 def _entry_differs(entry: QueueEntry, person: Person | None, now: int) -> Iterator[str]:
-    spoilt = dict(mistyped(entry))
+    spoilt = {} if well_typed(entry) else dict(mistyped(entry))
     yield from (f"the entry's {words}" for words in spoilt.values())
     if person is None or person.run is None or not transactions.waits(person):
         yield "the embedded queue has an entry for no run that waits"

@@ -6,8 +6,6 @@ and never writes.
 
 from collections.abc import Callable, Iterator
 
-from attrs import frozen
-
 from research_fsm import account as accounts
 from research_fsm import audit_beside as beside
 from research_fsm import codec, laws, transactions
@@ -30,22 +28,17 @@ from research_fsm.events import (
 )
 from research_fsm.laws import Erased, Finding
 from research_fsm.person import Hold
-from research_fsm.storage import Query, Reader, RecordedEvent, next_hash
+from research_fsm.storage import RecordedEvent, next_hash
 
 __all__ = ["Follower"]
 
 _CreditsOfRun = CreditsHeld | CreditsCharged | CreditsReleased | CreditsRefunded
 
 
-@frozen
-class _Grant:
-    """A grant as far as the log has been followed: how much, if it was granted, and whether it was taken back."""
+_Grant = tuple[int | None, bool]
+"""A grant as far as the log has been followed: how much, if it was granted, and whether it was taken back."""
 
-    amount: int | None
-    revoked: bool
-
-
-_NOT_GRANTED = _Grant(None, revoked=False)
+_NOT_GRANTED: _Grant = (None, False)
 
 
 class Follower:
@@ -60,7 +53,7 @@ class Follower:
     def __init__(self, scratch: Scratch, erased: Callable[[Erased], object], *, at_hand: int) -> None:
         self._found: list[Finding] = []
         self.streams: Remembered[Stream] = remembered(scratch, at_hand)
-        self.documents: list[tuple[str, int, str, str]] = []
+        self.documents: Listed[tuple[int, str, str]] = Listed(scratch)
         self.keys: Listed[tuple[int, str, bytes]] = Listed(scratch)
         self._requests: Listed[tuple[str, int]] = Listed(scratch)
         self._erased = erased
@@ -124,14 +117,13 @@ class Follower:
     def _live(self, person_id: str, stream: Stream, event: PersonEvent, recorded: RecordedEvent) -> None:
         before = stream.person or people.nobody(person_id)
         after = stream.person = people.evolve(before, event, recorded.at)
-        stream.events += 1
         for law in laws.PERSON_LAWS:
             words = law(before, event, after)
             if words is not None:
                 self._find(law.__name__, recorded, words)
         stream.owed += credits_for(person_id, before.run, after.run)
         for name, digest in documents_of(event):
-            self.documents.append((recorded.stream, recorded.version, name, digest))
+            self.documents.add(recorded.stream, (recorded.version, name, digest))
         if isinstance(event, RunStarted):
             key = beside.key_of_run(recorded.stream, event)
             self.keys.add(key.key, (recorded.version, key.stream, key.value))
@@ -144,7 +136,6 @@ class Follower:
     def _book(self, owner: str, stream: Stream, event: AccountEvent, recorded: RecordedEvent) -> None:
         before = stream.account or accounts.EMPTY
         after = stream.account = accounts.evolve(before, event)
-        stream.events += 1
         for law in laws.ACCOUNT_LAWS:
             self._find(law.__name__, recorded, law(before, event, after))
         match event:
@@ -164,32 +155,16 @@ class Follower:
 
     def _grant_counted(self, stream: str, event: CreditsGranted | CreditsRevoked) -> str | None:
         name = transactions.grant_key("grant", stream, event.grant_id)
-        known = self._grants[name]
+        granted, revoked = self._grants[name]
         if isinstance(event, CreditsGranted):
-            if known.amount is not None:
+            if granted is not None:
                 return f"the grant {event.grant_id!r} was granted before"
-            self._grants[name] = _Grant(event.amount, known.revoked)
+            self._grants[name] = (event.amount, revoked)
             return None
-        self._grants[name] = _Grant(known.amount, revoked=True)
-        if known.amount != event.amount:
-            return f"{event.amount} credits of the grant {event.grant_id!r} are revoked, {known.amount} were granted"
-        return f"the grant {event.grant_id!r} was revoked before" if known.revoked else None
-
-    # --- what is looked at later, many together ---
-
-    def compare_documents(self, log: Reader) -> None:
-        """Check the documents that the events named since the last time."""
-        streams = tuple({stream for stream, *_ in self.documents})
-        names = tuple({transactions.SALT, *(name for _, _, name, _ in self.documents)})
-        found = log.read(Query(streams=streams, documents=names)).documents
-        for name, version, document, digest in self.documents:
-            salt, body = found.get((name, transactions.SALT)), found.get((name, document))
-            if salt is None or body is None:
-                self.streams[name].missing += ((version, document),)
-            elif codec.digest(salt, body) != digest:
-                words = f"the document {document} is not what was recorded"
-                self._found.append(Finding("documents_match", name, version, words))
-        self.documents = []
+        self._grants[name] = (granted, True)
+        if granted != event.amount:
+            return f"{event.amount} credits of the grant {event.grant_id!r} are revoked, {granted} were granted"
+        return f"the grant {event.grant_id!r} was revoked before" if revoked else None
 
     def keys_used_twice(self) -> Iterator[Finding]:
         """Yield each run that was started by a request key that had started one before."""

@@ -4,17 +4,15 @@ Floor 6, below `audit_streams`. Imports the driver of SQLite, whose database wit
 makes when its own memory is full, and deletes by itself. It knows nothing of logs.
 """
 
-import pickle
+import marshal
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Listed", "Remembered", "Scratch", "joined"]
+__all__ = ["Lane", "Listed", "Remembered", "Scratch", "by_name"]
 
-A = TypeVar("A")
-B = TypeVar("B")
 V = TypeVar("V")
 
 _PAGE = 500
@@ -56,7 +54,7 @@ class Remembered(dict[str, V]):
         scratch: Where what is not at hand goes.
         at_hand: How many are kept in memory.
         make: Makes the value of a name that is new.
-        pack: Makes something of a value that is written down faster, if there is such a thing.
+        pack: Makes plain data of a value, if it is anything else: numbers, texts, bytes, None, and tuples of them.
         unpack: Makes the value of it again.
     """
 
@@ -109,7 +107,7 @@ class Remembered(dict[str, V]):
 
 
 class Listed(Generic[V]):
-    """Plain values that are read once, sorted by their names; one name may have several.
+    """Plain data that is read once, sorted by its names; one name may have several.
 
     Args:
         scratch: Where they are written to.
@@ -138,27 +136,32 @@ class Listed(Generic[V]):
         self._new = []
 
 
-def joined(ours: Iterable[tuple[str, A]], theirs: Iterable[tuple[str, B]]) -> Iterator[tuple[str, A | None, list[B]]]:
-    """Yield what two sorted sequences have under each name: one of ours or None, and all of theirs.
+class Lane(Generic[V]):
+    """One of several sequences that are sorted by name, and read beside each other, a name at a time.
 
     Args:
-        ours: By name, each name once.
-        theirs: By name.
+        rows: By name.
     """
-    coming = iter(theirs)
-    their_name, their = next(coming, _NOTHING)
-    for name, our in ours:
-        while their_name is not None and their_name < name:
-            yield their_name, None, [their]
-            their_name, their = next(coming, _NOTHING)
-        found = list[B]()
-        while their_name == name:
-            found.append(their)
-            their_name, their = next(coming, _NOTHING)
-        yield name, our, found
-    while their_name is not None:
-        yield their_name, None, [their]
-        their_name, their = next(coming, _NOTHING)
+
+    def __init__(self, rows: Iterable[tuple[str, V]]) -> None:
+        self._coming = iter(rows)
+        self.name: str | None
+        self._next: V
+        self.name, self._next = next(self._coming, _NOTHING)
+
+    def take(self, name: str) -> list[V]:
+        """Return all that come next and have this name."""
+        found = []
+        while self.name == name:
+            found.append(self._next)
+            self.name, self._next = next(self._coming, _NOTHING)
+        return found
+
+
+def by_name(*lanes: Lane[Any]) -> Iterator[str]:
+    """Yield each name that one of the lanes has, in order; whoever asks for the next has taken it from all of them."""
+    while names := [lane.name for lane in lanes if lane.name is not None]:
+        yield min(names)
 
 
 def _key(name: str) -> bytes:
@@ -170,9 +173,9 @@ def _name(key: bytes) -> str:
     return key.decode("utf-8", "surrogatepass")
 
 
-def _bytes(value: object) -> bytes:
-    return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+def _bytes(value: Any) -> bytes:  # noqa: ANN401  # As _value.
+    return marshal.dumps(value)
 
 
 def _value(data: bytes) -> Any:  # noqa: ANN401  # What was put is what comes out.
-    return pickle.loads(data)  # noqa: S301 - it comes from a file of our own that nobody else can name.
+    return marshal.loads(data)  # noqa: S302 - it comes from a file of our own that nobody else can name.

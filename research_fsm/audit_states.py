@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import get_args
 
 from research_fsm import lifecycle
-from research_fsm.audit_memory import Remembered, Scratch, joined
+from research_fsm.audit_memory import Lane, Remembered, Scratch, by_name
 from research_fsm.audit_streams import printable
 from research_fsm.events import AccountEvent
 from research_fsm.laws import Finding
@@ -60,7 +60,7 @@ _ACCOUNT = "account"
 
 _STEPS: Mapping[tuple[str, str], str] = MappingProxyType(
     {
-        (phase, name): lifecycle.dest(phase, trigger)
+        (str(phase), name): str(lifecycle.dest(phase, trigger))
         for phase in Phase
         for name, triggers in TRIGGERS.items()
         for trigger in triggers
@@ -99,15 +99,16 @@ def verify_states(reader: Reader, followed: Callable[[int], object] = lambda _: 
                 seen[name] = (version, recorded.hash, after or state)
             seen.trim()
             followed(len(page))
-        heads = ((printable(head.stream), _said(head)) for head in log.heads())
-        for name, end, said in joined(seen.everything(), heads):
-            if said != [end]:
-                yield Finding("heads_are_folds", name, None, _difference(end, said))
+        ends, heads = Lane(seen.everything()), Lane((printable(head.stream), _said(head)) for head in log.heads())
+        for name in by_name(ends, heads):
+            end, said = ends.take(name), heads.take(name)
+            if said != end:
+                yield Finding("heads_are_folds", name, None, _difference(end[0] if end else None, said))
 
 
 def _unseen(name: str) -> _Seen:
     kind = name.partition(":")[0]
-    return (0, b"", Phase.NONE if kind == "person" else kind)
+    return (0, b"", str(Phase.NONE) if kind == "person" else kind)
 
 
 def _wrong(recorded: RecordedEvent, version: int, state: str) -> Iterator[Finding]:

@@ -4,8 +4,9 @@ Floor 6, above `audit_memory`. Pure. The rows it is given may hold anything: a f
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import product
 from operator import attrgetter
-from typing import Any
+from typing import Any, get_args
 
 from attrs import define, fields
 
@@ -14,7 +15,7 @@ from research_fsm.account import Account
 from research_fsm.audit_memory import Remembered, Scratch
 from research_fsm.events import AccountEvent, PersonAdded, PersonEvent, RunCompleted, RunFailed
 from research_fsm.person import Hold, Person
-from research_fsm.storage import Head, QueueEntry, RecordedEvent, first_hash
+from research_fsm.storage import Head, NewEvent, QueueEntry, RecordedEvent, first_hash
 
 __all__ = ["Stream", "documents_of", "mistyped", "printable", "remembered", "well_typed"]
 
@@ -29,9 +30,7 @@ class Stream:
         version: The version of its latest event.
         person: What the events of a person fold to.
         account: What the events of an account fold to.
-        events: How many there were that say what happened.
         owed: What the person's runs still call for in the account, first things first.
-        missing: Documents that were not found, with the version of the event that names each.
         held_run_no: The latest run of the person that an account has held credits for.
         hold: What has become of those in the account.
     """
@@ -41,52 +40,63 @@ class Stream:
     version: int = 0
     person: Person | None = None
     account: Account | None = None
-    events: int = 0
     owed: tuple[AccountEvent, ...] = ()
-    missing: tuple[tuple[int, str], ...] = ()
     held_run_no: int = 0
     hold: Hold = Hold.RELEASED
 
 
 def remembered(scratch: Scratch, at_hand: int) -> Remembered[Stream]:
-    """Return what streams are remembered in; states are written down as heads have them, which is fast."""
+    """Return what streams are remembered in; states are written down as heads have them."""
     return Remembered(scratch, at_hand, lambda name: Stream(first_hash(name)), _packed, _unpacked)
 
 
 def _packed(stream: Stream) -> tuple[object, ...]:
-    hash_, first, version, person, account, *rest, hold = _FIELDS_OF(stream)
-    states = (None if state is None else codec.encode(state) for state in (person, account))
-    return (hash_, first, version, *states, *rest, str(hold))
+    person = None if stream.person is None else codec.encode(stream.person)
+    account = None if stream.account is None else codec.encode(stream.account)
+    owed = tuple((type(one).__name__, codec.encode(one)) for one in stream.owed)
+    return (stream.hash, stream.first, stream.version, person, account, owed, stream.held_run_no, str(stream.hold))
 
 
 def _unpacked(packed: tuple[Any, ...]) -> Stream:
-    stream = Stream(*packed)
-    if stream.person is not None:
-        stream.person = codec.parse_person("a person", packed[3])
-    if stream.account is not None:
-        stream.account = codec.parse_account("an account", packed[4])
-    stream.hold = Hold(stream.hold)
-    return stream
+    hash_, first, version, person, account, owed, held_run_no, hold = packed
+    return Stream(
+        hash_,
+        first,
+        version,
+        None if person is None else codec.parse_person("a person", person),
+        None if account is None else codec.parse_account("an account", account),
+        tuple(_owed(*one) for one in owed),
+        held_run_no,
+        Hold(hold),
+    )
 
 
-_FIELDS_OF = attrgetter(*(field.name for field in fields(Stream)))
+def _owed(name: str, data: bytes) -> AccountEvent:
+    owed: AccountEvent = codec.decode_event(NewEvent(name, codec.SCHEMAS[name], data, b""))  # type: ignore[assignment]
+    return owed
 
-_COLUMNS: dict[type, tuple[tuple[str, type], ...]] = {
-    row: tuple((column.name, column.type) for column in fields(row) if column.type is not None)
-    for row in (RecordedEvent, Head, QueueEntry)
+
+_Row = RecordedEvent | Head | QueueEntry
+
+_COLUMNS: dict[type, tuple[tuple[str, Any], ...]] = {
+    row: tuple((column.name, column.type) for column in fields(row)) for row in get_args(_Row)
 }
-"""Looked up once, as it is asked for every event."""
+"""Looked up once, as it is asked for every row."""
 
-_TYPES = tuple(kind for _, kind in _COLUMNS[RecordedEvent])
-_VALUES_OF = attrgetter(*(name for name, _ in _COLUMNS[RecordedEvent]))
+_VALUES_OF = {row: attrgetter(*(name for name, _ in columns)) for row, columns in _COLUMNS.items()}
 
-
-def well_typed(recorded: RecordedEvent) -> bool:
-    """Tell whether each column of an event holds exactly the type that it should; `mistyped` says which does not."""
-    return tuple(map(type, _VALUES_OF(recorded))) == _TYPES
+_TYPES = {
+    row: frozenset(product(*(get_args(kind) or (kind,) for _, kind in columns))) for row, columns in _COLUMNS.items()
+}
 
 
-def mistyped(row: RecordedEvent | Head | QueueEntry) -> Iterator[tuple[str, str]]:
+def well_typed(row: _Row) -> bool:
+    """Tell whether each column of a row holds exactly the type that it should; `mistyped` says which does not."""
+    kind = type(row)
+    return tuple(map(type, _VALUES_OF[kind](row))) in _TYPES[kind]
+
+
+def mistyped(row: _Row) -> Iterator[tuple[str, str]]:
     """Yield the columns of a row that hold another type than a store promises: SQLite, for one, keeps any in any."""
     for name, kind in _COLUMNS[type(row)]:
         value = getattr(row, name)

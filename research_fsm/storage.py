@@ -353,6 +353,13 @@ class Reader(Protocol):
         """
         ...
 
+    def documents(self) -> Iterator[tuple[str, str, bytes]]:
+        """Yield every document as its stream, its name and its body, by stream and then by name.
+
+        Few are held at a time: a body is as long as its writer made it.
+        """
+        ...
+
     def keys(self) -> Iterator[UniqueKey]:
         """Yield every unique key, in order."""
         ...

@@ -164,6 +164,13 @@ class MemoryStore:
         page = sorted(row for row in found if after is None or row[:2] > after)
         return [head for _, _, head in page[:limit]]
 
+    def documents(self) -> Iterator[tuple[str, str, bytes]]:
+        """Yield every document, by stream and name."""
+        with self._lock:
+            tables = self._opened()
+            found = sorted(tables.documents.items())
+        yield from ((stream, name, body) for (stream, name), body in found)
+
     def keys(self) -> Iterator[UniqueKey]:
         """Yield every unique key, in order."""
         with self._lock:

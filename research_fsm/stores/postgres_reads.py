@@ -21,6 +21,9 @@ __all__ = ["READING", "PostgresReader", "Source", "history"]
 _PAGE = 1000
 """How many rows are fetched at a time, and so the most that an iterator holds."""
 
+_FEW = 50
+"""How many documents are fetched at a time: a body may be long."""
+
 _MAX = (1 << 63) - 1
 
 _NOW = Statement("now", (), "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
@@ -47,6 +50,12 @@ _DUE = Statement(
     f"SELECT {HEAD} FROM {{s}}.heads WHERE tag = $1 AND due <= $2 AND (due, stream) > ($3, $4) "
     "ORDER BY due, stream LIMIT $5",
 )
+_DOCUMENTS = Statement(
+    "all_documents",
+    ("text", "text"),
+    "SELECT stream, name, encode(body, 'hex') FROM {s}.documents WHERE (stream, name) > ($1, $2) "
+    f"ORDER BY stream, name LIMIT {_FEW}",
+)
 _ALL_KEYS = Statement(
     "all_keys",
     ("text",),
@@ -65,7 +74,20 @@ _TOKEN_OF = Statement(
     "token_of", ("text",), f"SELECT {_TOKEN} FROM {{s}}.tokens WHERE digest = $1 ORDER BY position LIMIT 1"
 )
 
-READING = (_NOW, _STREAM, _LOG, _ALL_HEADS, _LINKED, _DUE, _ALL_KEYS, _ENTRIES, _TOKENS, _TOKENS_OF, _TOKEN_OF)
+READING = (
+    _NOW,
+    _STREAM,
+    _LOG,
+    _ALL_HEADS,
+    _LINKED,
+    _DUE,
+    _DOCUMENTS,
+    _ALL_KEYS,
+    _ENTRIES,
+    _TOKENS,
+    _TOKENS_OF,
+    _TOKEN_OF,
+)
 """To prepare on a connection."""
 
 Ask = Callable[[Sequence[bytes]], list[list[Row]]]
@@ -187,6 +209,13 @@ class PostgresReader:
         calls = [self._dialect.call(_DUE, tag, until, *behind, limit) for tag in dict.fromkeys(tags)]
         found = [head_of(row) for rows in self._source.ask(calls) for row in rows] if calls else []
         return sorted(found, key=lambda head: (head.due, head.stream))[:limit]
+
+    def documents(self) -> Iterator[tuple[str, str, bytes]]:
+        """Yield every document, by stream and name."""
+        after = ("", "")
+        while page := self._rows(_DOCUMENTS, *after):
+            yield from ((text_of(row[0]), text_of(row[1]), bytes.fromhex(text_of(row[2]))) for row in page)
+            after = (text_of(page[-1][0]), text_of(page[-1][1]))
 
     def keys(self) -> Iterator[UniqueKey]:
         """Yield every unique key, in order."""

@@ -22,6 +22,9 @@ __all__ = ["SQLiteReader", "load", "text_or_bytes"]
 _PAGE = 1000
 """How many rows are fetched at a time, and so the most that an iterator holds."""
 
+_FEW = 50
+"""How many documents are fetched at a time: a body may be long."""
+
 _CHUNK = 512
 """How many names one statement asks for at most."""
 
@@ -39,6 +42,11 @@ _HEAD_OF = f"SELECT {_HEAD} FROM heads WHERE stream = ?"
 _HEADS = f"SELECT {_HEAD} FROM heads WHERE stream > ? ORDER BY stream LIMIT {_PAGE}"
 _LINKED = f"SELECT {_HEAD} FROM heads WHERE link = ? AND first < ? ORDER BY first DESC LIMIT ?"
 _DUE = f"SELECT {_HEAD} FROM heads WHERE tag = ? AND due <= ? AND (due, stream) > (?, ?) ORDER BY due, stream LIMIT ?"
+
+_DOCUMENTS = (
+    "SELECT stream, name, CAST(body AS BLOB) FROM documents WHERE (stream, name) > (?, ?) "
+    f"ORDER BY stream, name LIMIT {_FEW}"
+)
 
 _KEY = "key, stream, CAST(value AS BLOB), personal"
 _KEYS = f"SELECT {_KEY} FROM unique_keys WHERE key > ? ORDER BY key LIMIT {_PAGE}"
@@ -111,6 +119,13 @@ class SQLiteReader:
                 found += connection.execute(_DUE, (tag, until, *behind, limit)).fetchall()
         heads = sorted((Head(*row) for row in found), key=lambda head: (head.due, head.stream))
         return heads[:limit]
+
+    def documents(self) -> Iterator[tuple[str, str, bytes]]:
+        """Yield every document, by stream and name."""
+        after = ("", "")
+        while page := self._channel.rows(_DOCUMENTS, after):
+            yield from page
+            after = page[-1][:2]
 
     def keys(self) -> Iterator[UniqueKey]:
         """Yield every unique key, in order."""

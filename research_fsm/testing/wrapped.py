@@ -85,6 +85,10 @@ class Wrapped:
         """The store's."""
         return self.store.due(tags, until, after=after, limit=limit)
 
+    def documents(self) -> Iterator[tuple[str, str, bytes]]:
+        """The store's."""
+        return self.store.documents()
+
     def keys(self) -> Iterator[UniqueKey]:
         """The store's."""
         return self.store.keys()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from research_fsm.audit_memory import Listed, Remembered, Scratch, joined
+from research_fsm.audit_memory import Lane, Listed, Remembered, Scratch, by_name
 
 
 def _none(_: str) -> list[int]:
@@ -82,15 +82,17 @@ def test_a_list_is_read_by_name_and_then_as_it_was_written(rows: list[tuple[str,
         assert list(listed.items()) == sorted(rows, key=lambda row: row[0])
 
 
-@given(st.dictionaries(_NAMES, st.integers()), st.lists(st.tuples(_NAMES, st.integers())))
-def test_two_sorted_sequences_are_joined(ours: dict[str, int], theirs: list[tuple[str, int]]) -> None:
-    """Each of ours comes once with all of theirs; one of theirs without ours comes alone."""
-    theirs = sorted(theirs)
-    found = list(joined(sorted(ours.items()), theirs))
-    assert [(name, our) for name, our, _ in found if our is not None] == sorted(ours.items())
-    assert [(name, their) for name, _, group in found for their in group] == theirs
-    assert all((our is None) == (name not in ours) for name, our, _ in found)
-    assert [name for name, *_ in found] == sorted(name for name, *_ in found)
+_ROWS = st.lists(st.tuples(_NAMES, st.integers()))
+
+
+@given(st.lists(_ROWS, max_size=4))
+def test_sorted_sequences_are_read_beside_each_other(sequences: list[list[tuple[str, int]]]) -> None:
+    """Each name comes once, in order, with all that each sequence has of it."""
+    lanes = [Lane(sorted(rows)) for rows in sequences]
+    found = [(name, [lane.take(name) for lane in lanes]) for name in by_name(*lanes)]
+    assert [name for name, _ in found] == sorted({name for rows in sequences for name, _ in rows})
+    for name, taken in found:
+        assert taken == [sorted(value for its, value in rows if its == name) for rows in sequences]
 
 
 def test_an_audit_that_is_given_up_leaves_nothing_open() -> None:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import cycle
 
 from research_fsm.errors import StoreClosed
 from research_fsm.storage import Head, Query, QueueEntry, Store, Token, UniqueKey, View, Write
@@ -27,6 +28,7 @@ _USES: Mapping[str, Callable[[Store], object]] = {
     "heads": lambda store: list(store.heads()),
     "linked": lambda store: store.linked("a"),
     "due": lambda store: store.due(("plain",), 0, after=None, limit=1),
+    "documents": lambda store: list(store.documents()),
     "keys": lambda store: list(store.keys()),
     "entries": lambda store: list(store.entries()),
     "tokens": lambda store: store.tokens(),
@@ -110,6 +112,15 @@ class ReadsSuite(StoreSuite):
             written(store, Write(answer=None, keys=tuple(UniqueKey(name, "a") for name in names)))
             same(_names(store.heads()), sorted(names))
             same([key.key for key in store.keys()], sorted(names))  # noqa: SIM118  # A store is no dictionary.
+
+    def test_documents_come_by_stream_and_name(self) -> None:
+        """More than any store fetches at a time, long and empty ones and such as are no text, as they were put."""
+        with self.opened() as (store, _):
+            names = [(stream, f"report:{number}") for stream in ("研", "a", "B") for number in range(70)]
+            bodies = dict(zip(names, cycle((b"", "ß".encode(), b"\0\xff", b"{}" * 40_000)), strict=False))
+            put(store, *(end_of(stream, 0, note()) for stream in ("a", "B", "研")))
+            written(store, Write(answer=None, documents=bodies))
+            same(list(store.documents()), [(*name, bodies[name]) for name in sorted(names)])
 
     def test_a_rule_reads_the_history_within_its_transaction(self) -> None:
         """As it is before the write; a stream that does not exist has none."""
@@ -196,7 +207,7 @@ class ReadsSuite(StoreSuite):
         with self.opened() as (store, _), _switching_often():
             written(store, _row_of_each_kind(*(f"there-{number}" for number in range(there))))
             at_once(writers + readers, lambda number: write(store, number) if number < writers else read(store))
-            same(_counts(store), [there + writers * writes] * 7)
+            same(_counts(store), [there + writers * writes] * 8)
 
     def test_a_closed_store_says_so(self) -> None:
         """Every use of it raises `StoreClosed`; closing it again is fine."""
@@ -234,6 +245,7 @@ def _row_of_each_kind(*names: str) -> Write[None]:
     return Write(
         answer=None,
         streams=tuple(end_of(name, 0, note(), link="mine", due=1) for name in names),
+        documents={(name, "d"): b"1" for name in names},
         keys=tuple(UniqueKey(f"k{name}", name) for name in names),
         enqueued=tuple(QueueEntry(f"e{name}", name) for name in names),
         tokens=tuple(Token(f"t{name}", "owner", "user", f"d{name}", 1) for name in names),
@@ -248,6 +260,7 @@ def _counts(store: Store) -> list[int]:
         len(list(store.heads())),
         len(store.linked("mine", limit=1_000)),
         len(store.due(("plain",), 1, after=None, limit=1_000)),
+        len(list(store.documents())),
         len(list(store.keys())),
         len(list(store.entries())),
         len(store.tokens("owner")),
