@@ -7,7 +7,6 @@ not allowed in its phase; that nothing was edited, and that the money adds up, `
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from itertools import islice
 from operator import attrgetter
 from types import MappingProxyType
 from typing import get_args
@@ -58,16 +57,22 @@ TRIGGERS: Mapping[str, tuple[Trigger, ...]] = MappingProxyType(
 _ACCOUNT = "account"
 """The only state of an account that can be told from the names of its events."""
 
-_STEPS: Mapping[tuple[str, str], str] = MappingProxyType(
-    {
-        (str(phase), name): str(lifecycle.dest(phase, trigger))
+_STEPS: Mapping[str, Mapping[str, str]] = {
+    **{
+        str(phase): {
+            name: str(lifecycle.dest(phase, trigger))
+            for name, triggers in TRIGGERS.items()
+            for trigger in triggers
+            if lifecycle.allows(phase, trigger)
+        }
         for phase in Phase
-        for name, triggers in TRIGGERS.items()
-        for trigger in triggers
-        if lifecycle.allows(phase, trigger)
-    }
-    | {(_ACCOUNT, cls.__name__): _ACCOUNT for cls in get_args(AccountEvent)}
-)
+    },
+    _ACCOUNT: {cls.__name__: _ACCOUNT for cls in get_args(AccountEvent)},
+}
+"""By state and by the name of an event: the state that it leads to."""
+
+_NONE: Mapping[str, str] = {}
+"""What is allowed in a stream that is neither a person's nor an account's."""
 
 _Seen = tuple[int, bytes, str]
 """A stream's latest version and hash, and its state: what its head says, too."""
@@ -84,21 +89,22 @@ def verify_states(reader: Reader, followed: Callable[[int], object] = lambda _: 
     """
     with closing(Scratch()) as scratch, reader.snapshot() as log:
         seen = Remembered[_Seen](scratch, _AT_HAND, _unseen)
-        events = log.events()
-        while page := list(islice(events, _PAGE)):
-            for recorded in page:
-                name, version, kind = recorded.stream, recorded.version, recorded.type
-                if type(name) is not str:
-                    yield Finding("readable", printable(name), None, f"the row {recorded.position} names no stream")
-                    continue
-                last, _, state = seen[name]
-                after = _STEPS.get((state, kind))
-                if after is None or version != last + 1:
-                    yield from _wrong(recorded, last, state)
-                    version = version if type(version) is int else last + 1
-                seen[name] = (version, recorded.hash, after or state)
-            seen.trim()
-            followed(len(page))
+        count = 0
+        for count, recorded in enumerate(log.events(), 1):
+            name, version = recorded.stream, recorded.version
+            if type(name) is not str:
+                yield Finding("readable", printable(name), None, f"the row {recorded.position} names no stream")
+                continue
+            last, _, state = seen[name]
+            after = _STEPS.get(state, _NONE).get(recorded.type)
+            if after is None or version != last + 1:
+                yield from _wrong(recorded, last, state)
+                version = version if type(version) is int else last + 1
+            seen[name] = (version, recorded.hash, after or state)
+            if not count % _PAGE:
+                seen.trim()
+                followed(_PAGE)
+        followed(count % _PAGE)
         ends, heads = Lane(seen.everything()), Lane((printable(head.stream), _said(head)) for head in log.heads())
         for name in by_name(ends, heads):
             end, said = ends.take(name), heads.take(name)
@@ -116,7 +122,7 @@ def _wrong(recorded: RecordedEvent, version: int, state: str) -> Iterator[Findin
     found = place if isinstance(place, int) else None
     if place != version + 1:
         yield Finding("gapless", recorded.stream, found, f"version {printable(place)} follows version {version}")
-    if (state, recorded.type) not in _STEPS:
+    if recorded.type not in _STEPS.get(state, _NONE):
         yield Finding("legal", recorded.stream, found, f"{printable(recorded.type)} is not allowed while {state}")
 
 

@@ -129,7 +129,8 @@ KEYS_ARE_KEPT = Law(
     "keys_are_kept", "Runs and grants are found by their ids, and a request key has started at most one run."
 )
 DOCUMENTS_MATCH = Law(
-    "documents_match", "Every document is there, and is what its event's digest says; an erased person has none."
+    "documents_match",
+    "Every document is there and what its event's digest says, and no other is; an erased person has none.",
 )
 
 # --- and of what is answered ----------------------------------------------------------------------------------------

@@ -3,12 +3,17 @@
 import sqlite3
 import tracemalloc
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from research_fsm import Profile, Runs
+from research_fsm.audit import verify
 from research_fsm.audit_memory import Lane, Listed, Remembered, Scratch, by_name
+from research_fsm.stores.sqlite import SQLiteStore
+from research_fsm.worker import Worker
 
 
 def _none(_: str) -> list[int]:
@@ -67,6 +72,26 @@ def test_more_names_take_no_more_memory() -> None:
             return size
 
     assert peak(20_000) < 1.5 * peak(2_000)
+
+
+def test_long_documents_are_not_held_together(tmp_path: Path) -> None:
+    """Three times as many people with long reports take the memory of a few of them."""
+
+    def peak(people: int) -> int:
+        with SQLiteStore(tmp_path / f"{people}.db") as store:
+            runs = Runs(store)
+            runs.grant("acme", people)
+            for number in range(people):
+                runs.create("acme", Profile(linkedin_url=f"linkedin.com/in/{number}")).accepted()
+            worker = Worker(runs, lambda _: {"text": "x" * 100_000})
+            assert all(worker.run_once() for _ in range(people))
+            tracemalloc.start()
+            assert list(verify(store)) == []
+            size = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            return size
+
+    assert peak(120) < 1.5 * peak(40)
 
 
 _NAMES = st.text("ab\xe9\U00010000", max_size=2)

@@ -258,6 +258,21 @@ TAMPERED: dict[str, tuple[Edit, str, str]] = {
         "ada",
     ),
     "an erased profile": (_sql("INSERT INTO documents VALUES (?, 'profile', '{}')", "cy"), "documents_match", "cy"),
+    "a document that no event names": (
+        _sql("INSERT INTO documents VALUES (?, 'report:9', '{}')", "ada"),
+        "documents_match",
+        "ada",
+    ),
+    "a document of nobody": (
+        lambda f: f.sql.execute("INSERT INTO documents VALUES ('person:nobody', 'profile', '{}')"),
+        "documents_match",
+        "person:nobody",
+    ),
+    "a document under a name that is no text": (
+        _sql("INSERT INTO documents VALUES (?, x'00ff', '{}')", "ada"),
+        "documents_match",
+        "ada",
+    ),
     "a run's key less": (
         _sql("DELETE FROM unique_keys WHERE stream = ? AND key LIKE 'run:%'", "ada"),
         "keys_are_kept",
