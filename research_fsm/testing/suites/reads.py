@@ -197,7 +197,7 @@ class ReadsSuite(StoreSuite):
                 written(store, _row_of_each_kind(f"{writer}-{number}"))
 
         def read(store: Store) -> None:
-            seen = [0] * 7
+            seen = [0] * 8
             for _ in range(reads):
                 before, seen = seen, _counts(store)
                 that(
