@@ -44,13 +44,14 @@ def test_what_goes_wrong_there_is_raised_here(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ends", ["exit 1", "head -c 1 >/dev/null"])
 def test_a_process_that_says_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ends: str) -> None:
-    """It ends at once, or once it was told which log."""
+    """It ends at once, or once it was told which log: not by its arguments, which everybody can read."""
     silent = tmp_path / "python"
-    silent.write_text(f"#!/bin/sh\n{ends}\n")
+    silent.write_text(f"#!/bin/sh\necho $* > {tmp_path}/arguments\n{ends}\n")
     silent.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(silent))
     with pytest.raises(ChildProcessError, match="without a word"):
-        verify_apart(str(tmp_path / "nothing.db"), WAIT)
+        verify_apart("postgresql://somebody:secret@127.0.0.1/app", WAIT)
+    assert (tmp_path / "arguments").read_text() == "-P -m research_fsm.audit_apart\n"
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])

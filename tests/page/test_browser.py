@@ -3,11 +3,15 @@
 import json
 import re
 from itertools import pairwise
+from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from research_fsm.audit_owners import Seen
 from research_fsm.laws import Finding
 from research_fsm.page import render
+from research_fsm.page.verdict import Standing
+from tests.explain.worlds import START
 from tests.page.conftest import Heard, Open
 from tests.page.lives import HOSTILE, many, one_of_each
 
@@ -156,6 +160,26 @@ def test_hostile_names_are_shown_as_they_are(opened: Open, heard: Heard) -> None
     assert len(heard.requests) == 1
 
 
+def test_look_again_is_a_key_away(opened: Open, tmp_path: Path) -> None:
+    """It has a stop of the Tab key, and shows what has become of the verification; what was found leads to whom."""
+    world, people = one_of_each()
+    place = f"person:{people['failed']}"
+    found = Seen(START, 7, 1, (Finding("chained", place, 1, "torn"),), 2)
+    page = opened(render(world.store, owner="acme", findings=Standing(since=START)))
+    verdict = page.get_by_role("region", name="What verify found")
+    expect(verdict).to_have_text("Being verified since 2026-01-01 00:00:00Z: look again.")
+    (tmp_path / "page.html").write_text(render(world.store, owner="acme", findings=Standing(found)), encoding="utf-8")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="look again")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(verdict).to_contain_text("1 finding: the log breaks its laws.")
+    expect(verdict).to_contain_text("Verified at 2026-01-01 00:00:00Z, up to position 7.")
+    expect(verdict).to_contain_text("2 findings about others")
+    verdict.get_by_role("link", name=f"{place} version 1").press("Enter")
+    expect(page.locator("#detail-title")).to_contain_text(people["failed"])
+
+
 def test_an_empty_store_has_a_page(opened: Open) -> None:
     """Nobody, and no credits."""
     page = opened(render(one_of_each()[0].store, owner="nobody"))
@@ -167,7 +191,9 @@ def test_an_empty_store_has_a_page(opened: Open) -> None:
 def test_it_fits_a_telephone(opened: Open) -> None:
     """Nothing is wider than the window but tables, which scroll by themselves."""
     world, people = one_of_each()
-    page = opened(render(world.store, findings=[]))
+    place = f"person:{people['idle']}"
+    found = Standing(Seen(START, 10**9, 1, (Finding("chained", place, 1, "torn"),), 2), since=START)
+    page = opened(render(world.store, owner="acme", findings=found))
     page.set_viewport_size({"width": 390, "height": 800})
     _open_person(page, people["complete"])
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
