@@ -123,7 +123,9 @@ def _accounts(log: Reader, owner: str | None) -> Iterator[Head]:
         yield from (head for head in log.heads() if head.stream.startswith(_ACCOUNT))
         return
     account = transactions.account_stream(owner)
-    yield from log.read(Query(streams=(account,))).heads.values()
+    head = log.read(Query(streams=(account,))).heads.get(account)
+    if head is not None:
+        yield head
 
 
 def _status(head: Head) -> str:

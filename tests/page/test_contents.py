@@ -12,11 +12,12 @@ import pytest
 from research_fsm import Profile, codec, transactions
 from research_fsm.account import Account
 from research_fsm.errors import InvalidInput
-from research_fsm.events import AccountEvent
+from research_fsm.events import AccountEvent, CreditsGranted, Meta
 from research_fsm.laws import Finding
 from research_fsm.page import contents, render
 from research_fsm.page.render import _block
-from research_fsm.storage import RecordedEvent
+from research_fsm.page.verdict import Standing
+from research_fsm.storage import Query, RecordedEvent, StreamWrite, Write
 from research_fsm.stores.memory import MemoryStore
 from tests.explain.worlds import World
 from tests.page.lives import HOSTILE, many, one_of_each, spoil
@@ -115,6 +116,23 @@ def test_an_owner_sees_their_own_people_and_credits_alone() -> None:
     assert found["overview"]["total"] == 0
     assert list(found["ledgers"]) == ["globex"]
     assert "acme" not in text
+
+
+def test_an_account_that_was_linked_to_another_shows_nothing_of_it() -> None:
+    """A store loads along what a head links to; an account's head links to nothing, unless somebody edits it."""
+    linked = MemoryStore()
+    events = (codec.encode_event(CreditsGranted("g", 1), Meta()),)
+    rest: dict[str, Any] = {
+        "events": events,
+        "state": codec.encode(Account(granted=1)),
+        "fold": codec.FOLD,
+        "tag": "account",
+        "due": None,
+    }
+    acme = StreamWrite(stream="account:acme", expected=0, link=None, **rest)
+    globex = StreamWrite(stream="account:globex", expected=0, link="account:acme", **rest)
+    linked.transact(Query(), lambda _, __: Write(answer=None, streams=(acme, globex)))
+    assert list(_blocks(render(linked, owner="globex"))["ledgers"]) == ["globex"]
 
 
 def test_an_owners_page_reads_the_heads_of_their_people_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,17 +234,18 @@ def test_more_people_than_fit_are_counted_and_the_page_says_where_to_go_on() -> 
     ("findings", "words"),
     [
         (None, "Not verified."),
+        (Standing(), "Not verified."),
         ([], "The log keeps every law."),
         ([Finding("chained", "person:p", 2, "torn")], "1 finding: the log breaks its laws."),
         ([Finding("chained", "account:a", None, "torn")] * 201, "201 findings: the log breaks its laws."),
     ],
 )
-def test_the_findings_stand_on_top(findings: list[Finding] | None, words: str) -> None:
+def test_the_findings_stand_on_top(findings: list[Finding] | Standing | None, words: str) -> None:
     """Before everything else, each with its place; of very many the first, and how many are left."""
     text = render(World().store, findings=findings)
     assert words in text
     assert text.index(words) < text.index('role="tablist"')
-    assert ("… and 1 more" in text) == (len(findings or ()) > 200)
+    assert ("… and 1 more" in text) == words.startswith("201")
     assert ('<a href="#p">person:p version 2</a>: torn' in text) == (words.startswith("1 finding"))
 
 
