@@ -17,7 +17,7 @@ from research_fsm.errors import InvalidInput, ResearchError, StoreBusy
 from research_fsm.storage import Query, Rule
 from research_fsm.stores.batch import decide
 from research_fsm.stores.group_commit import Ticket
-from research_fsm.stores.joined import Joined
+from research_fsm.stores.joined import Joined, driver_connection
 from research_fsm.stores.postgres_batch import Batch
 from research_fsm.stores.postgres_errors import RERUN, ServerSaid, WireLost, failure
 from research_fsm.stores.postgres_load import load
@@ -27,6 +27,8 @@ from research_fsm.stores.postgres_wire import Row, receive
 from research_fsm.stores.postgres_writes import rejection
 
 __all__ = ["JoinedStore"]
+
+_KINDS = "a connection of psycopg, SQLAlchemy or Django to PostgreSQL, or a session of SQLAlchemy"
 
 A = TypeVar("A")
 
@@ -62,7 +64,7 @@ class JoinedStore(Joined, PostgresReader):
     def __init__(
         self, where: str, connection: object, secret: bytes, dialect: Dialect, clock: Callable[[], int] | None
     ) -> None:
-        self._wire = _HostWire(where, _driver_connection(connection))
+        self._wire = _HostWire(where, driver_connection(connection, psycopg.Connection, _KINDS))
         Joined.__init__(self, where, secret)
         PostgresReader.__init__(self, Source(self._wire, b"", lasting=True), dialect, clock)
         self._wire.begun()
@@ -211,20 +213,3 @@ def _stop(pgconn: pq.abc.PGconn) -> None:
     pgconn.get_cancel().cancel()
     while pgconn.get_result() is not None:
         pass
-
-
-def _driver_connection(connection: Any) -> Host:  # noqa: ANN401  # Of several libraries.
-    """Return the driver's connection behind a host's."""
-    if isinstance(connection, psycopg.Connection):
-        return connection
-    if hasattr(connection, "ensure_connection"):  # Django's.
-        connection.ensure_connection()
-        found = connection.connection
-    elif callable(getattr(connection, "connection", None)):  # A session of SQLAlchemy's.
-        return _driver_connection(connection.connection())
-    else:  # A connection of SQLAlchemy's.
-        found = getattr(getattr(connection, "connection", None), "driver_connection", None)
-    if not isinstance(found, psycopg.Connection):
-        kinds = "a connection of psycopg, SQLAlchemy or Django to PostgreSQL, or a session of SQLAlchemy"
-        raise InvalidInput("connection", f"must be {kinds}, not {type(connection).__name__}")
-    return found

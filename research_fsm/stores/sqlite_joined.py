@@ -16,13 +16,15 @@ from research_fsm.errors import InvalidInput, ResearchError, StoreBusy
 from research_fsm.storage import Query, Rule
 from research_fsm.stores.batch import Changes, decide
 from research_fsm.stores.group_commit import Ticket
-from research_fsm.stores.joined import Joined
+from research_fsm.stores.joined import Joined, driver_connection
 from research_fsm.stores.sqlite_channel import Channel, Rows
 from research_fsm.stores.sqlite_errors import DRIVER_ERRORS, failure
 from research_fsm.stores.sqlite_reads import SQLiteReader, load
 from research_fsm.stores.sqlite_writes import apply
 
 __all__ = ["JoinedStore"]
+
+_KINDS = "a connection of sqlite3, SQLAlchemy or Django to a SQLite file, or a session of SQLAlchemy"
 
 A = TypeVar("A")
 
@@ -56,7 +58,7 @@ class JoinedStore(Joined, SQLiteReader):
 
     def __init__(self, where: str, connection: object, secret: bytes, clock: Callable[[], int]) -> None:
         Joined.__init__(self, where, secret)
-        self._host = _Host(_driver_connection(connection))
+        self._host = _Host(driver_connection(connection, sqlite3.Connection, _KINDS))
         self._check_file()
         self._check_values()
         host = cast("sqlite3.Connection", self._host)
@@ -201,20 +203,3 @@ class _Host:
             return _Fetched(cursor.fetchall(), cursor.rowcount)
         finally:
             self._connection.text_factory = usual
-
-
-def _driver_connection(connection: Any) -> sqlite3.Connection:  # noqa: ANN401  # Of several libraries.
-    """Return the driver's connection behind a host's."""
-    if isinstance(connection, sqlite3.Connection):
-        return connection
-    if hasattr(connection, "ensure_connection"):  # Django's.
-        connection.ensure_connection()
-        found = connection.connection
-    elif callable(getattr(connection, "connection", None)):  # A session of SQLAlchemy's.
-        return _driver_connection(connection.connection())
-    else:  # A connection of SQLAlchemy's.
-        found = getattr(getattr(connection, "connection", None), "driver_connection", None)
-    if not isinstance(found, sqlite3.Connection):
-        kinds = "a connection of sqlite3, SQLAlchemy or Django to a SQLite file, or a session of SQLAlchemy"
-        raise InvalidInput("connection", f"must be {kinds}, not {type(connection).__name__}")
-    return found

@@ -20,6 +20,7 @@ import sqlalchemy
 from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
 from research_fsm import Profile, Runs
@@ -393,6 +394,13 @@ def test_what_is_no_connection_is_refused(store: SQLiteStore, what: object) -> N
     """It is said what would be one."""
     with pytest.raises(InvalidInput, match="a connection of sqlite3, SQLAlchemy or Django"):
         store.joined(what)
+
+
+def test_what_is_awaited_is_refused(store: SQLiteStore) -> None:
+    """It is said so, and nothing is begun with it."""
+    for awaited in (AsyncSession(), AsyncConnection(create_async_engine("postgresql+psycopg://"))):
+        with pytest.raises(InvalidInput, match=f"one that blocks, .* not an awaited {type(awaited).__name__}"):
+            store.joined(awaited)
 
 
 def test_a_transaction_that_has_not_begun_is_refused(store: SQLiteStore, path: Path) -> None:
