@@ -99,7 +99,11 @@ def verify_for_owners(reader: Reader) -> Verified:
 
 def _shown(finding: Finding) -> Finding:
     """Return a finding without words that could tell of another owner."""
-    return finding if finding.law in _OF_ONE_STREAM else attrs.evolve(finding, words=STATEMENTS[finding.law])
+    return (
+        finding
+        if finding.law in _OF_ONE_STREAM
+        else attrs.evolve(finding, words=f"not kept: {STATEMENTS[finding.law]}")
+    )
 
 
 def _owner_of(log: Reader, stream: str) -> str | None:

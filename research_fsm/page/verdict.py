@@ -67,12 +67,12 @@ def of_standing(standing: Standing) -> str:
 
 
 def _news(standing: Standing) -> str:
+    again = "" if standing.seen is None else " again"
     if standing.since is not None:
-        being = "Being verified" if standing.seen is None else "Being verified again"
-        return f'<b>{being}</b> <span>since {_time(standing.since)}: <a href="">look again</a>.</span>'
+        return f'<b>Being verified{again}</b> <span>since {_time(standing.since)}: <a href="">look again</a>.</span>'
     if standing.failure is not None:
         words = f"{html.escape(standing.failure.words)}. It will be tried again when somebody looks later."
-        return f"<b>Not verified</b> <span>at {_time(standing.failure.at)}: {words}</span>"
+        return f"<b>Not verified{again}</b> <span>at {_time(standing.failure.at)}: {words}</span>"
     return ""
 
 

@@ -11,15 +11,16 @@ import pytest
 
 from research_fsm import Profile, codec, transactions
 from research_fsm.account import Account
+from research_fsm.audit_owners import Seen
 from research_fsm.errors import InvalidInput
 from research_fsm.events import AccountEvent, CreditsGranted, Meta
 from research_fsm.laws import Finding
 from research_fsm.page import contents, render
 from research_fsm.page.render import _block
-from research_fsm.page.verdict import Standing
+from research_fsm.page.verdict import Failure, Standing
 from research_fsm.storage import Query, RecordedEvent, StreamWrite, Write
 from research_fsm.stores.memory import MemoryStore
-from tests.explain.worlds import World
+from tests.explain.worlds import START, World
 from tests.page.lives import HOSTILE, many, one_of_each, spoil
 
 
@@ -247,6 +248,17 @@ def test_the_findings_stand_on_top(findings: list[Finding] | Standing | None, wo
     assert text.index(words) < text.index('role="tablist"')
     assert ("… and 1 more" in text) == words.startswith("201")
     assert ('<a href="#p">person:p version 2</a>: torn' in text) == (words.startswith("1 finding"))
+
+
+def test_what_went_wrong_since_stands_beneath_what_was_found() -> None:
+    """With when and why; and of very many findings, how many are left."""
+    found = (Finding("chained", "account:acme", 1, "torn"),)
+    failed = Standing(Seen(START, 5, 251, found, 0), failure=Failure(START, "the <store> was busy"))
+    text = render(World().store, owner="acme", findings=failed)
+    assert "251 findings: the log breaks its laws." in text
+    assert "… and 250 more" in text
+    assert "about others" not in text
+    assert "<b>Not verified again</b> <span>at <time>2026-01-01 00:00:00Z</time>: the &lt;store&gt; was busy." in text
 
 
 def test_a_damaged_head_is_shown_and_does_not_end_the_page() -> None:
