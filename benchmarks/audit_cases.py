@@ -19,7 +19,7 @@ from benchmarks.people import EVENTS_OF_A_START, OWNER, fill
 from benchmarks.rounds import Measured, Settings, paired
 from research_fsm import Runs
 from research_fsm.audit import verify
-from research_fsm.audit_states import verify_states
+from research_fsm.audit.states import verify_states
 from research_fsm.laws import Finding
 from research_fsm.stores.sqlite import SQLiteStore
 

@@ -1,6 +1,6 @@
 """A log as a file of lines: out of any store, to be read anywhere, and `imported` into any other.
 
-Floor 6, above `audit_streams`. Each line is a JSON object: first the format, then the events in the order of their
+Floor 6, above `audit`. Each line is a JSON object: first the format, then the events in the order of their
 positions, each followed by its documents if they were asked for, and at the end how many there were and the root of
 their Merkle tree, so that half a file is not taken for a log. Data and meta are texts within a line, as they were
 hashed: what is written again is the same byte for byte.
@@ -14,8 +14,8 @@ from typing import Any
 
 from attrs import asdict, fields, frozen
 
-from research_fsm import audit_streams as streams
 from research_fsm import codec, merkle, transactions
+from research_fsm.audit import streams
 from research_fsm.errors import LogUnreadable
 from research_fsm.storage import Query, Reader, RecordedEvent
 

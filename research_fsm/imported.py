@@ -12,9 +12,9 @@ from typing import Protocol, TypeVar
 from attrs import Factory, define, frozen
 
 from research_fsm import account as accounts
-from research_fsm import audit_beside as beside
 from research_fsm import codec, decide, merkle, transactions
 from research_fsm import person as people
+from research_fsm.audit import beside
 from research_fsm.errors import InvalidInput, LogUnreadable
 from research_fsm.events import CreditsGranted, CreditsRevoked, RunStarted
 from research_fsm.exported import Document, read

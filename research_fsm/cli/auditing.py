@@ -91,14 +91,15 @@ def _at_lines(session: Session, file: str) -> _Looked:
 
 
 def _at_store(session: Session, *, state_only: bool) -> _Looked:
-    from research_fsm import audit, audit_states
+    from research_fsm import audit
+    from research_fsm.audit import states
 
-    looked = _Looked(audit_states.LAWS if state_only else STATEMENTS)
+    looked = _Looked(states.LAWS if state_only else STATEMENTS)
     with evidence(session) as log:
         events = sum(head.version for head in log.heads() if type(head.version) is int)
         with progress(session, events) as step:
             if state_only:
-                looked.found += audit_states.verify_states(log, step)
+                looked.found += states.verify_states(log, step)
             else:
                 looked.found += audit.verify(log, step, looked.erased.append)
     return looked

@@ -69,7 +69,7 @@ def serve(  # noqa: PLR0913, PLR0917  # click's signature: an argument for each 
     when the signal comes is finished first; a second signal ends at once. When it listens, the URL is printed to
     standard error, or with --json as one line to standard output.
     """
-    from research_fsm.audit_apart import verify_apart
+    from research_fsm.audit.apart import verify_apart
     from research_fsm.http import create_app
     from research_fsm.http.pages import page_route
     from research_fsm.http.verifying import Verification

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 
-from research_fsm.audit_owners import Verified
+from research_fsm.audit.owners import Verified
 from research_fsm.errors import StoreBusy, StoreDamaged, StoreError
 from research_fsm.page.verdict import Failure, Standing
 from research_fsm.policy import micros
@@ -34,8 +34,8 @@ class Verification:
     """What is known of whether a log is whole, brought up to date as somebody looks.
 
     Args:
-        verify: Verifies the log, however long that takes: `audit_apart.verify_apart` with where it is, or
-            `audit_owners.verify_for_owners` with a store that no other process can open, or whose log is short.
+        verify: Verifies the log, however long that takes: `audit.apart.verify_apart` with where it is, or
+            `audit.owners.verify_for_owners` with a store that no other process can open, or whose log is short.
         every: From the end of one verification to the beginning of the next, at least.
         clock: Returns the time in microseconds UTC.
         begin: Begins a task that is not waited for; tests do it by hand.

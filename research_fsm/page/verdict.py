@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from research_fsm.audit_owners import Seen
+from research_fsm.audit.owners import Seen
 from research_fsm.laws import STATEMENTS, Finding
 from research_fsm.rfc3339 import format_time
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from research_fsm.audit_apart import verify_apart
-from research_fsm.audit_owners import verify_for_owners
+from research_fsm.audit.apart import verify_apart
+from research_fsm.audit.owners import verify_for_owners
 from research_fsm.errors import StoreForeign, StoreUnavailable
 from research_fsm.stores.sqlite import SQLiteStore
 from tests.audit.test_evidence import WAIT
@@ -51,7 +51,7 @@ def test_a_process_that_says_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sys, "executable", str(silent))
     with pytest.raises(ChildProcessError, match="without a word"):
         verify_apart("postgresql://somebody:secret@127.0.0.1/app", WAIT)
-    assert (tmp_path / "arguments").read_text() == "-P -m research_fsm.audit_apart\n"
+    assert (tmp_path / "arguments").read_text() == "-P -m research_fsm.audit.apart\n"
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
@@ -62,7 +62,7 @@ def test_it_ends_with_whoever_asked(how: signal.Signals) -> None:
         place = f"postgresql://nobody@127.0.0.1:{server.getsockname()[1]}/none"
         asks = f"""
 from datetime import timedelta
-from research_fsm.audit_apart import verify_apart
+from research_fsm.audit.apart import verify_apart
 verify_apart({place!r}, timedelta(hours=1))
 """
         command = [sys.executable, "-c", asks]

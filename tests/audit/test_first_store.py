@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from research_fsm import Runs, as_of, audit, audit_states, codec, explain, exported, imported, page
+from research_fsm import Runs, as_of, audit, codec, explain, exported, imported, page
 from research_fsm.as_of import AtVersion
+from research_fsm.audit.states import verify_states
 from research_fsm.compare import ThisVersion, compare
 from research_fsm.laws import Erased
 from research_fsm.lifecycle import Status
@@ -66,7 +67,7 @@ def test_it_is_whole(log: Reader) -> None:
     erased = list[Erased]()
     assert list(audit.verify(log, erased=erased.append)) == []
     assert [(one.person_id, one.actor) for one in erased] == [(CY, "the data protection officer")]
-    assert list(audit_states.verify_states(log)) == []
+    assert list(verify_states(log)) == []
 
 
 def test_everybody_is_explained(log: Reader) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from research_fsm import Profile, Runs
 from research_fsm.audit import verify
-from research_fsm.audit_memory import Lane, Listed, Remembered, Scratch, by_name
+from research_fsm.audit.memory import Lane, Listed, Remembered, Scratch, by_name
 from research_fsm.stores.sqlite import SQLiteStore
 from research_fsm.worker import Worker
 

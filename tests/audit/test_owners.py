@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from research_fsm import audit_owners
-from research_fsm.audit import verify
-from research_fsm.audit_owners import Seen, verify_for_owners
+from research_fsm.audit import owners, verify
+from research_fsm.audit.owners import Seen, verify_for_owners
 from research_fsm.laws import STATEMENTS
 from research_fsm.stores.sqlite import SQLiteStore
 from research_fsm.stores.sqlite_evidence import evidence
@@ -98,7 +97,7 @@ def test_of_very_many_findings_the_first_are_kept(
     forger: Forger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For each owner; all of them are counted."""
-    monkeypatch.setattr(audit_owners, "_KEPT", 2)
+    monkeypatch.setattr(owners, "_KEPT", 2)
     forger.sql.execute("UPDATE events SET hash = zeroblob(32)")
     with SQLiteStore(tmp_path / "log.db") as store:
         found = verify_for_owners(store)

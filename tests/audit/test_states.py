@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
-from research_fsm import audit_states
-from research_fsm.audit_states import LAWS, TRIGGERS, verify_states
+from research_fsm.audit import states
+from research_fsm.audit.states import LAWS, TRIGGERS, verify_states
 from research_fsm.events import PersonEvent
 from research_fsm.laws import STATEMENTS
 from research_fsm.lifecycle import Phase, allows, dest, trigger_of
@@ -46,8 +46,8 @@ FOUND = {
 def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Remember much, and so little that the scratch file remembers almost everything."""
     at_hand, page = request.param
-    monkeypatch.setattr(audit_states, "_AT_HAND", at_hand)
-    monkeypatch.setattr(audit_states, "_PAGE", page)
+    monkeypatch.setattr(states, "_AT_HAND", at_hand)
+    monkeypatch.setattr(states, "_PAGE", page)
 
 
 def test_nothing_is_found_in_a_whole_log(whole: tuple[Path, dict[str, str]]) -> None:

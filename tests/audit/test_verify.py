@@ -11,10 +11,10 @@ from typing import Any, cast
 import pytest
 from attrs import evolve
 
-from research_fsm import Profile, Runs, audit, codec, transactions
+from research_fsm import Profile, Runs, codec, transactions
 from research_fsm.account import EMPTY
 from research_fsm.account import fold as fold_account
-from research_fsm.audit import verify
+from research_fsm.audit import verification, verify
 from research_fsm.events import (
     AccountEvent,
     AttemptArmed,
@@ -71,8 +71,8 @@ REFUNDED = CreditsRefunded(ADA, RUN, 1, 1)
 @pytest.fixture(autouse=True)
 def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep so little at hand that the scratch file remembers almost everything."""
-    monkeypatch.setattr(audit, "_AT_HAND", 2)
-    monkeypatch.setattr(audit, "_PAGE", 1)
+    monkeypatch.setattr(verification, "_AT_HAND", 2)
+    monkeypatch.setattr(verification, "_PAGE", 1)
 
 
 class ForgedLog:

@@ -25,7 +25,7 @@ IMPORTED = re.compile(r"^ *(?:from|import) (research_fsm[\w.]*)(?: import (\w+(?
 
 
 INTERNAL = {
-    "audit_*": "parts of the audit",
+    "audit.*": "parts of the audit",
     "checkpoints.*": "parts of checkpoints, which names what is in them",
     "cli*": "the command line is public, not what it is made of",
     "compare_replay": "a part of compare",

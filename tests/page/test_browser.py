@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from research_fsm.audit_owners import Seen
+from research_fsm.audit.owners import Seen
 from research_fsm.laws import Finding
 from research_fsm.page import render
 from research_fsm.page.verdict import Standing

@@ -11,7 +11,7 @@ import pytest
 
 from research_fsm import Profile, codec, transactions
 from research_fsm.account import Account
-from research_fsm.audit_owners import Seen
+from research_fsm.audit.owners import Seen
 from research_fsm.errors import InvalidInput
 from research_fsm.events import AccountEvent, CreditsGranted, Meta
 from research_fsm.laws import Finding

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from research_fsm import transactions
-from research_fsm.audit_owners import Verified, verify_for_owners
+from research_fsm.audit.owners import Verified, verify_for_owners
 from research_fsm.errors import StoreBusy
 from research_fsm.events import PersonKind
 from research_fsm.http import create_app

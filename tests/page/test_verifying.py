@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from research_fsm.audit_owners import Verified, verify_for_owners
+from research_fsm.audit.owners import Verified, verify_for_owners
 from research_fsm.errors import StoreBusy, StoreDamaged, StoreReadOnly
 from research_fsm.http.verifying import Verification
 from research_fsm.page.verdict import Failure, Standing

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from research_fsm import Profile, Runs
-from research_fsm.audit_apart import verify_apart
+from research_fsm.audit.apart import verify_apart
 from research_fsm.errors import StoreUnavailable
 from research_fsm.stores.postgres import PostgresStore
 from tests.postgres.examples import plain, tell

@@ -1,18 +1,18 @@
 """Follow a log event by event: decode, hash and fold it, hold it against the laws, remember what is asked later.
 
-Floor 6, below `audit`. It folds with the same `evolve` as everything else, trusts the types of nothing that it reads,
-and never writes.
+Floor 6, a part of `audit`, above `beside`. It folds with the same `evolve` as everything else, trusts the types of
+nothing that it reads, and never writes.
 """
 
 from collections.abc import Callable, Iterator
 
 from research_fsm import account as accounts
-from research_fsm import audit_beside as beside
 from research_fsm import codec, laws, transactions
 from research_fsm import person as people
 from research_fsm.account import credits_for
-from research_fsm.audit_memory import Listed, Remembered, Scratch
-from research_fsm.audit_streams import Stream, documents_of, mistyped, printable, remembered, well_typed
+from research_fsm.audit import beside
+from research_fsm.audit.memory import Listed, Remembered, Scratch
+from research_fsm.audit.streams import Stream, documents_of, mistyped, printable, remembered, well_typed
 from research_fsm.errors import LogUnreadable
 from research_fsm.events import (
     AccountEvent,

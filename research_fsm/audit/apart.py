@@ -1,9 +1,9 @@
 """Verify a log in a process apart, so that whoever serves meanwhile is not slowed down by it.
 
-Floor 6, above `audit_owners`. A verification is Python from its beginning to its end, and would hold up every other
-thread of its process for minutes. The process apart never writes to the store, leaves the processor to others, and
-ends with whoever asked, however they end: their end of its standard input is then closed. Nothing of the store's
-address, which may hold a password, stands among its arguments, which everybody on the machine can read.
+Floor 6, a part of `audit`, above `owners`. A verification is Python from its beginning to its end, and would hold up
+every other thread of its process for minutes. The process apart never writes to the store, leaves the processor to
+others, and ends with whoever asked, however they end: their end of its standard input is then closed. Nothing of the
+store's address, which may hold a password, stands among its arguments, which everybody on the machine can read.
 """
 
 import os
@@ -16,7 +16,7 @@ from datetime import timedelta
 from types import FrameType
 from typing import BinaryIO, NoReturn, cast
 
-from research_fsm.audit_owners import Verified, verify_for_owners
+from research_fsm.audit.owners import Verified, verify_for_owners
 from research_fsm.errors import ResearchError
 from research_fsm.stores.evidence import evidence
 

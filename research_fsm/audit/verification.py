@@ -1,9 +1,9 @@
-"""Verify a log that somebody else wrote: is it whole, is it legal, does the money add up.
+"""Look at all of a log: is it whole, is it legal, does the money add up.
 
-Floor 6. Reads one point in time by position and trusts nothing but the events: heads, documents and keys are held
-against what the events say. Nor does it trust the types of what it reads: a file may have been edited by hand. It
-folds with the same `evolve` as everything else, and never writes. What the log does not say cannot be held against it:
-a partner's LinkedIn URL is personal data, so that a lost unique key of one is not found.
+Floor 6, a part of `audit`. Reads one point in time by position and trusts nothing but the events: heads, documents and
+keys are held against what the events say. Nor does it trust the types of what it reads: a file may have been edited by
+hand. It folds with the same `evolve` as everything else, and never writes. What the log does not say cannot be held
+against it: a partner's LinkedIn URL is personal data, so that a lost unique key of one is not found.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,9 +11,9 @@ from contextlib import closing
 from itertools import islice
 from types import MappingProxyType
 
-from research_fsm import audit_beside as beside
-from research_fsm.audit_follow import Follower
-from research_fsm.audit_memory import Scratch
+from research_fsm.audit import beside
+from research_fsm.audit.follow import Follower
+from research_fsm.audit.memory import Scratch
 from research_fsm.errors import LogUnreadable
 from research_fsm.laws import STATEMENTS, Erased, Finding
 from research_fsm.storage import Reader, RecordedEvent

@@ -1,8 +1,8 @@
 """A first look at a log that somebody else wrote: are the states right, whatever the payloads say.
 
-Floor 6, beside `audit`, for a log that is so long that `audit.verify` is for the night. It looks at the columns of the
-events and at the heads, decodes nothing and computes no hash. So it finds what is missing, doubled, out of order or
-not allowed in its phase; that nothing was edited, and that the money adds up, `audit.verify` alone can tell.
+Floor 6, a part of `audit`, for a log that is so long that `verify` takes minutes. It looks at the columns of the events
+and at the heads, decodes nothing and computes no hash. So it finds what is missing, doubled, out of order or not
+allowed in its phase; that nothing was edited, and that the money adds up, `verify` alone can tell.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import get_args
 
 from research_fsm import lifecycle
-from research_fsm.audit_memory import Lane, Remembered, Scratch, by_name
-from research_fsm.audit_streams import printable
+from research_fsm.audit.memory import Lane, Remembered, Scratch, by_name
+from research_fsm.audit.streams import printable
 from research_fsm.events import AccountEvent
 from research_fsm.laws import Finding
 from research_fsm.lifecycle import Phase, Trigger

@@ -1,6 +1,6 @@
 """What an audit remembers, in bounded memory: the latest at hand, the rest in a temporary file.
 
-Floor 6, below `audit_streams`. Imports the driver of SQLite, whose database without a name is a file that the driver
+Floor 6, a part of `audit`. Imports the driver of SQLite, whose database without a name is a file that the driver
 makes when its own memory is full, and deletes by itself. It knows nothing of logs.
 """
 

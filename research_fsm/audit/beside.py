@@ -1,6 +1,6 @@
 """What stands beside the log, held against the log: heads, unique keys, the embedded queue, and what an erasure leaves.
 
-Floor 6, above `audit_streams` and below `audit`, which has followed the log to its end before it asks here. It reads
+Floor 6, a part of `audit`, above `streams`. Whoever asks has followed the log to its end before it asks here. It reads
 no event, and never writes. The rows it is given may hold anything.
 """
 
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from research_fsm import codec, transactions
-from research_fsm.audit_memory import Lane, Listed, Remembered, Scratch, by_name
-from research_fsm.audit_streams import Stream, mistyped, printable, well_typed
+from research_fsm.audit.memory import Lane, Listed, Remembered, Scratch, by_name
+from research_fsm.audit.streams import Stream, mistyped, printable, well_typed
 from research_fsm.events import CreditsGranted, CreditsRevoked, RunStarted
 from research_fsm.laws import Finding
 from research_fsm.lifecycle import Phase, Status

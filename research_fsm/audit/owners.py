@@ -1,7 +1,7 @@
 """What a verification found, sorted by owner, so that each may be shown what is theirs and nothing of the others.
 
-Floor 6, above `audit`. It never writes. A person is whose the head says and whose the log says; where the two name two
-owners, what was found is shown to neither of them.
+Floor 6, a part of `audit`, above `verification`. It never writes. A person is whose the head says and whose the log
+says; where the two name two owners, what was found is shown to neither of them.
 """
 
 from collections import Counter
@@ -11,8 +11,9 @@ from functools import lru_cache
 import attrs
 from attrs import field, frozen
 
-from research_fsm import audit, codec, laws, transactions
-from research_fsm.audit_streams import well_typed
+from research_fsm import codec, laws, transactions
+from research_fsm.audit.streams import well_typed
+from research_fsm.audit.verification import verify
 from research_fsm.errors import LogUnreadable
 from research_fsm.events import PersonAdded
 from research_fsm.laws import STATEMENTS, Finding
@@ -88,7 +89,7 @@ def verify_for_owners(reader: Reader) -> Verified:
     with reader.snapshot() as log:
         at = log.now()
         owner_of = lru_cache(_REMEMBERED)(lambda stream: _owner_of(log, stream))
-        for finding in audit.verify(log, reached=reached.append):
+        for finding in verify(log, reached=reached.append):
             owner = owner_of(finding.stream)
             counts[owner] += 1
             if owner is not None and counts[owner] <= _KEPT:

@@ -1,6 +1,7 @@
 """What an audit knows of a stream as far as it has followed it, and what it asks of every row.
 
-Floor 6, above `audit_memory`. Pure. The rows it is given may hold anything: a file may have been edited by hand.
+Floor 6, a part of `audit`, above `memory`. Pure. The rows it is given may hold anything: a file may have been edited
+by hand.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,7 +13,7 @@ from attrs import define, fields
 
 from research_fsm import codec, decide, transactions
 from research_fsm.account import Account
-from research_fsm.audit_memory import Remembered, Scratch
+from research_fsm.audit.memory import Remembered, Scratch
 from research_fsm.events import AccountEvent, PersonAdded, PersonEvent, RunCompleted, RunFailed
 from research_fsm.person import Hold, Person
 from research_fsm.storage import Head, NewEvent, QueueEntry, RecordedEvent, first_hash
