@@ -9,7 +9,8 @@ hashed: what is written again is the same byte for byte.
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Any
 
 from attrs import asdict, fields, frozen
@@ -19,10 +20,13 @@ from research_fsm.audit import streams
 from research_fsm.errors import LogUnreadable
 from research_fsm.storage import Query, Reader, RecordedEvent
 
-__all__ = ["FORMAT", "Document", "documents", "events", "export", "read"]
+__all__ = ["FORMAT", "Document", "events", "export", "read", "rows"]
 
 FORMAT = "research_fsm log 1"
 """What the first line says."""
+
+_PAGE = 100
+"""How many events are read before the documents that they name are asked for, all of them together."""
 
 
 @frozen
@@ -57,11 +61,10 @@ def export(reader: Reader, *, with_documents: bool = False) -> Iterator[str]:
     tree = merkle.Tree()
     yield _line({"format": FORMAT})
     with reader.snapshot() as log:
-        for recorded in log.events():
+        for recorded, documents in rows(log, with_documents=with_documents):
             yield _line(_event_out(recorded))
             tree.append(recorded.hash)
-            if with_documents:
-                yield from map(_document_out, documents(log, recorded))
+            yield from map(_document_out, documents)
     yield _line({"events": tree.size, "root": tree.root().hex()})
 
 
@@ -80,28 +83,35 @@ def _event_out(recorded: RecordedEvent) -> dict[str, Any]:
     raise LogUnreadable(f"the row {recorded.position}", spoilt)
 
 
-def documents(log: Reader, recorded: RecordedEvent) -> Iterator[Document]:
-    """Yield the documents that an event names, and with the first one the salt, as far as they are still there.
+def rows(log: Reader, *, with_documents: bool) -> Iterator[tuple[RecordedEvent, Sequence[Document]]]:
+    """Yield a log's events, each with the documents that it names, and the first with the salt, if they are there.
 
     Args:
         log: Where they are.
-        recorded: The event.
+        with_documents: Whether documents are wanted; those of many events are asked for together.
 
     Raises:
-        LogUnreadable: The event cannot be read.
+        LogUnreadable: Documents are wanted, and an event that may name some cannot be read.
     """
-    if not recorded.stream.startswith("person:"):
+    events = log.events()
+    if not with_documents:
+        yield from ((recorded, ()) for recorded in events)
         return
-    names = [name for name, _ in streams.documents_of(codec.decode_person_event(recorded))]
-    if not names:
-        return
-    if recorded.version == 1:
-        names.append(transactions.SALT)
-    found = log.read(Query(streams=(recorded.stream,), documents=tuple(names))).documents
-    for name in names:
-        body = found.get((recorded.stream, name))
-        if body is not None:
-            yield Document(recorded.stream, name, body)
+    while page := list(islice(events, _PAGE)):
+        named = [[(recorded.stream, name) for name in _named(recorded)] for recorded in page]
+        keys = list(chain.from_iterable(named))
+        query = Query(streams=tuple({stream for stream, _ in keys}), documents=tuple({name for _, name in keys}))
+        found = log.read(query).documents if keys else {}
+        for recorded, own in zip(page, named, strict=True):
+            yield recorded, [Document(*key, found[key]) for key in own if key in found]
+
+
+def _named(recorded: RecordedEvent) -> tuple[str, ...]:
+    """Return the names of the documents that an event names; what is no event names none."""
+    if any(streams.mistyped(recorded)) or not recorded.stream.startswith("person:"):
+        return ()
+    names = tuple(name for name, _ in streams.documents_of(codec.decode_person_event(recorded)))
+    return (*names, transactions.SALT) if names and recorded.version == 1 else names
 
 
 def _document_out(one: Document) -> str:

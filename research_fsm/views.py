@@ -155,10 +155,10 @@ def _reserve(path: str) -> None:
 def _fill(copy: sqlite3.Connection, log: Reader, *, with_documents: bool) -> None:
     """Write the rows of a log, as they are; whatever is wrong with one is to be seen in the copy."""
     events = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    for recorded in log.events():
+    for recorded, documents in exported.rows(log, with_documents=with_documents):
         *columns, data, meta, hashed = astuple(recorded)
         copy.execute(events, (*columns, _text(data), _text(meta), hashed))
-        for one in exported.documents(log, recorded) if with_documents else ():
+        for one in documents:
             copy.execute("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", astuple(one))
     heads = "INSERT INTO heads VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
     for head in log.heads():

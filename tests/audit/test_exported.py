@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -10,9 +10,10 @@ import pytest
 from research_fsm import Profile, Runs, checkpoints, exported, imported
 from research_fsm.audit import verify, verify_events
 from research_fsm.errors import InvalidInput, LogUnreadable
-from research_fsm.storage import Query, Store
+from research_fsm.storage import Query, Reader, Store, View
 from research_fsm.stores.memory import MemoryStore
 from research_fsm.stores.sqlite import SQLiteStore
+from research_fsm.testing.wrapped import Wrapped
 from research_fsm.worker import Worker
 
 
@@ -77,6 +78,37 @@ def test_without_documents_nothing_personal_leaves(store: Store) -> None:
     ]
     assert any(b"linkedin.com/in/ada" in body for body in bodies)
     assert not any(b"linkedin.com/in/bob" in body for body in bodies)
+
+
+class Counting(Wrapped):
+    """Counts how often a store is asked for what stands beside the log."""
+
+    asked = 0
+
+    def snapshot(self) -> AbstractContextManager[Reader]:
+        """Stay here: nobody writes."""
+        return nullcontext(self)
+
+    def read(self, query: Query) -> View:
+        """Count, and ask the store."""
+        self.asked += 1
+        return super().read(query)
+
+
+def test_documents_are_asked_for_together(store: Store) -> None:
+    """A server that is far away is not asked once for each person; not at all where nobody wants documents."""
+    runs, counting = Runs(store), Counting(store)
+    for number in range(60):
+        runs.add("acme", Profile(linkedin_url=f"linkedin.com/in/{number}"))
+    bodies = [
+        one
+        for one in exported.read(exported.export(counting, with_documents=True))
+        if isinstance(one, exported.Document)
+    ]
+    assert len(bodies) == 2 * 62 + 1
+    assert 1 <= counting.asked < 4
+    list(exported.export(counting))
+    assert counting.asked < 4
 
 
 def test_an_exported_log_is_verified_as_it_is(store: Store) -> None:
