@@ -28,6 +28,10 @@ from research_fsm.storage import Reader
 __all__ = ["Change", "Difference", "Interpretation", "ThisVersion", "checkout", "compare"]
 
 
+_SHORT = 500
+"""From how many events on a stream is read anew for each version, and not held in memory."""
+
+
 class Interpretation(Protocol):
     """What some version of the library makes of a stream."""
 
@@ -94,14 +98,22 @@ def compare(reader: Reader, theirs: Interpretation, ours: Interpretation | None 
     ours = ours or ThisVersion()
     with reader.snapshot() as log:
         for head in log.heads():
-            lines = partial(_lines, log, head.stream)
-            changes = tuple(_changes("", ours.replay(head.stream, lines()), theirs.replay(head.stream, lines())))
+            lines = _read(log, head.stream)
+            changes = tuple(
+                _changes("", ours.replay(head.stream, lines(None)), theirs.replay(head.stream, lines(None)))
+            )
             if changes:
                 parted = _parted(head.stream, lines, ours, theirs)
                 yield Difference(head.stream, parted[1], parted[2], changes)
 
 
-def _lines(log: Reader, stream: str, count: int | None = None) -> Iterator[Line]:
+def _read(log: Reader, stream: str) -> Callable[[int | None], Iterator[Line]]:
+    """Return what yields a stream's events, or so many of them; a short one is read from the store once."""
+    short = list(_lines(log, stream, _SHORT))
+    return partial(islice, short) if len(short) < _SHORT else partial(_lines, log, stream)
+
+
+def _lines(log: Reader, stream: str, count: int | None) -> Iterator[Line]:
     """Yield a stream's events from the first on, or so many of them, as they are sent to another version."""
     for one in islice(log.events(stream), count):
         data, meta = (text.decode(errors="surrogateescape") for text in (one.data, one.meta))

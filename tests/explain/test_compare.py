@@ -2,7 +2,8 @@
 
 import shutil
 import tracemalloc
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ from research_fsm.compare_replay import Line, replay
 from research_fsm.errors import InvalidInput
 from research_fsm.events import CreditsGranted, Meta
 from research_fsm.outcomes import Json
-from research_fsm.storage import Query, StreamWrite, Write
+from research_fsm.storage import Query, Reader, RecordedEvent, Store, StreamWrite, Write
 from research_fsm.stores.sqlite import SQLiteStore
+from research_fsm.testing.wrapped import Wrapped
 from tests.cli.conftest import Program, elsewhere, program
 from tests.explain.worlds import World
 
@@ -136,6 +138,31 @@ def test_the_other_version_sees_events_and_no_store(other: Checkout) -> None:
     assert asked == [(head.stream, head.version) for head in world.store.heads()]
     assert f"person:{ada}" in {stream for stream, _ in asked}
     assert other().is_dir()
+
+
+class Read(Wrapped):
+    """Notes which streams are read."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.streams = list[str | None]()
+
+    def snapshot(self) -> AbstractContextManager[Reader]:
+        """Stay here: nobody writes."""
+        return nullcontext(self)
+
+    def events(self, stream: str | None = None, *, after: int = 0) -> Iterator[RecordedEvent]:
+        """Note it, and read."""
+        self.streams.append(stream)
+        return super().events(stream, after=after)
+
+
+def test_a_short_stream_is_read_once() -> None:
+    """A server that is far away is asked once for each person, and not once for each version."""
+    world, _ = _world()
+    reading = Read(world.store)
+    assert list(compare(reading, ThisVersion())) == []
+    assert reading.streams == [head.stream for head in world.store.heads()]
 
 
 def test_a_long_stream_takes_no_more_memory(other: Checkout, tmp_path: Path) -> None:
