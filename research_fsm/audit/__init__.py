@@ -6,6 +6,6 @@ Floor 6. `verification` looks at everything, `states` at what can be seen withou
 them read, and none writes to what it reads.
 """
 
-from research_fsm.audit.verification import OF_EVENTS, verify, verify_events
+from research_fsm.audit.verification import OF_EVENTS, asked, verify, verify_events
 
-__all__ = ["OF_EVENTS", "verify", "verify_events"]
+__all__ = ["OF_EVENTS", "asked", "verify", "verify_events"]

@@ -13,12 +13,12 @@ from types import MappingProxyType
 
 from research_fsm.audit import beside
 from research_fsm.audit.follow import Follower
-from research_fsm.audit.memory import Scratch
+from research_fsm.audit.memory import Listed, Scratch
 from research_fsm.errors import LogUnreadable
 from research_fsm.laws import STATEMENTS, Erased, Finding
 from research_fsm.storage import Reader, RecordedEvent
 
-__all__ = ["OF_EVENTS", "verify", "verify_events"]
+__all__ = ["OF_EVENTS", "asked", "verify", "verify_events"]
 
 OF_EVENTS: Mapping[str, str] = MappingProxyType(
     {law: words for law, words in STATEMENTS.items() if law not in {"way_out", "heads_are_folds", "documents_match"}}
@@ -33,11 +33,26 @@ _AT_HAND = 2000
 """How many streams are remembered without looking into the file."""
 
 
+def asked(reader: Reader, *, imported: bool = False) -> Mapping[str, str]:
+    """Return the laws that `verify` asks about, by name, with what they promise.
+
+    Args:
+        reader: A store, or a snapshot of one.
+        imported: Whether the store was made of an exported log. If not one document came along, none is asked for; if
+            some did, each is.
+    """
+    if imported and next(reader.documents(), None) is None:
+        return {law: words for law, words in STATEMENTS.items() if law != "documents_match"}
+    return STATEMENTS
+
+
 def verify(
     reader: Reader,
     followed: Callable[[int], object] = lambda _: None,
     erased: Callable[[Erased], object] = lambda _: None,
     reached: Callable[[int], object] = lambda _: None,
+    *,
+    imported: bool = False,
 ) -> Iterator[Finding]:
     """Yield every place where the log breaks a law; nothing if it is whole.
 
@@ -48,6 +63,8 @@ def verify(
         followed: Called now and then with the number of events since the last time, to show how far it is.
         erased: Called for each person who was erased.
         reached: Called with the position of the last event, once all of them were followed.
+        imported: Whether the store was made of an exported log: what its lines do not bring is not asked for; see
+            `asked`.
     """
     position = 0
     with closing(Scratch()) as scratch, reader.snapshot() as log:
@@ -62,7 +79,9 @@ def verify(
         reached(position)
         yield from audit.keys_used_twice()
         yield from beside.keys_differ(log, audit.keys)
-        yield from beside.rows_differ(log, audit.streams, audit.documents, scratch)
+        # Where documents are not asked for, none is there: it is as if no event had named any.
+        named = audit.documents if "documents_match" in asked(log, imported=imported) else Listed(scratch)
+        yield from beside.rows_differ(log, audit.streams, named, scratch)
 
 
 def verify_events(

@@ -11,11 +11,12 @@ import click
 from attrs import Factory, define
 
 from research_fsm.cli import shapes
-from research_fsm.cli.evidence import counted, evidence, progress, write_new
+from research_fsm.cli.evidence import counted, evidence, imported_option, note_if_imported, progress, write_new
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.session import Session, common_options
 from research_fsm.errors import InvalidInput
-from research_fsm.laws import STATEMENTS, Erased, Finding
+from research_fsm.laws import Erased, Finding
+from research_fsm.storage import Reader
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -35,6 +36,7 @@ _CHECKPOINT = "checkpointed"
 @click.option("--checkpoint", "stated", metavar="FILE", help="See whether it is still the log of this checkpoint.")
 @click.option("--key", metavar="FILE", help="The public key that the checkpoint must be signed with.")
 @click.option("--state-only", is_flag=True, help="A first look: no payloads, hashes, documents or money.")
+@imported_option
 @common_options
 @click.pass_obj
 def verify(
@@ -43,6 +45,7 @@ def verify(
     stated: str | None,
     key: str | None,
     state_only: bool,  # noqa: FBT001  # click's signature.
+    imported: bool,  # noqa: FBT001  # click's signature.
 ) -> Exit:
     """Check that the whole log is intact and legal, and that the money adds up; exit code 1 if anything is not.
 
@@ -53,13 +56,15 @@ def verify(
 
     if (stated is None) != (key is None):
         raise InvalidInput("--checkpoint", "goes together with --key: a checkpoint proves nothing by itself")
-    if exported_file is not None and (stated is not None or state_only):
+    if exported_file is not None and (stated is not None or state_only or imported):
         raise InvalidInput("--exported", "is verified whole, and alone; import the file for anything else")
+    if state_only and imported:
+        raise InvalidInput("--imported", "has nothing to leave out of --state-only, which asks for nothing else")
     known = None if stated is None or key is None else _checkpoint(stated, _public_key(key))
     if exported_file is not None:
         looked = _at_lines(session, exported_file)
     else:
-        looked = _at_store(session, state_only=state_only)
+        looked = _at_states(session) if state_only else _at_store(session, imported=imported)
         if known is not None:
             with evidence(session) as log:
                 words = checkpoints.differences(log, known)
@@ -90,19 +95,26 @@ def _at_lines(session: Session, file: str) -> _Looked:
     return looked
 
 
-def _at_store(session: Session, *, state_only: bool) -> _Looked:
-    from research_fsm import audit
+def _at_states(session: Session) -> _Looked:
     from research_fsm.audit import states
 
-    looked = _Looked(states.LAWS if state_only else STATEMENTS)
+    with evidence(session) as log, progress(session, _events(log)) as step:
+        return _Looked(states.LAWS, list(states.verify_states(log, step)))
+
+
+def _at_store(session: Session, *, imported: bool) -> _Looked:
+    from research_fsm import audit
+
     with evidence(session) as log:
-        events = sum(head.version for head in log.heads() if type(head.version) is int)
-        with progress(session, events) as step:
-            if state_only:
-                looked.found += states.verify_states(log, step)
-            else:
-                looked.found += audit.verify(log, step, looked.erased.append)
+        looked = _Looked(audit.asked(log, imported=imported))
+        with progress(session, _events(log)) as step:
+            looked.found += audit.verify(log, step, looked.erased.append, imported=imported)
+        note_if_imported(session, log, looked.found)
     return looked
+
+
+def _events(log: Reader) -> int:
+    return sum(head.version for head in log.heads() if type(head.version) is int)
 
 
 # --- checkpoints -------------------------------------------------------------------------------------------------

@@ -11,13 +11,21 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import click
+
 from research_fsm.cli.session import Session
 from research_fsm.errors import InvalidInput
+from research_fsm.laws import Finding
 from research_fsm.storage import Reader
 
-__all__ = ["counted", "evidence", "progress", "write_new"]
+__all__ = ["counted", "evidence", "imported_option", "note_if_imported", "progress", "write_new"]
 
 T = TypeVar("T")
+
+imported_option = click.option(
+    "--imported", is_flag=True, help="The store came of import-log: ask for nothing that the exported file had not."
+)
+"""Give a command a store to verify that was made of an exported log."""
 
 
 @contextmanager
@@ -51,6 +59,12 @@ def progress(session: Session, total: int | None = None) -> Iterator[Callable[[i
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         yield partial(bar.advance, bar.add_task("", total=total))
+
+
+def note_if_imported(session: Session, log: Reader, found: Iterable[Finding]) -> None:
+    """Say so if a store looks as if it was made of an exported log, and is held to what such a log does not bring."""
+    if any(one.law == "documents_match" for one in found) and next(log.documents(), None) is None:
+        session.note("Not one document is here, as in a copy that import-log made: if it is one, say --imported.")
 
 
 def write_new(place: Path, content: bytes, mode: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from research_fsm.cli.evidence import evidence
+from research_fsm.cli.evidence import evidence, imported_option, note_if_imported
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.session import Session, common_options
 from research_fsm.errors import InvalidInput
@@ -25,6 +25,7 @@ _FIRST_LINE = b"<!doctype html>"
 @click.option("--owner", help="Only this owner's people and credits.")
 @click.option("--with-names", is_flag=True, help="Show names and companies, which are personal data.")
 @click.option("--verify/--no-verify", default=True, show_default=True, help="Verify the log first.")
+@imported_option
 @click.option("--limit", type=click.IntRange(1), default=10_000, show_default=True, help="People at most.")
 @click.option("--after", metavar="STREAM", help="People behind this stream: the last page says which.")
 @common_options
@@ -36,6 +37,7 @@ def page(  # click's signature.
     owner: str | None,
     with_names: bool,  # noqa: FBT001  # click's signature.
     verify: bool,  # noqa: FBT001  # click's signature.
+    imported: bool,  # noqa: FBT001  # click's signature.
     limit: int,
     after: str | None,
 ) -> Exit:
@@ -49,8 +51,12 @@ def page(  # click's signature.
 
     _check_place(Path(file))
     with evidence(session) as log:
-        findings = list(audit.verify(log)) if verify else None
-        text = pages.render(log, owner=owner, with_names=with_names, findings=findings, limit=limit, after=after)
+        laws = audit.asked(log, imported=imported)
+        findings = list(audit.verify(log, imported=imported)) if verify else None
+        text = pages.render(
+            log, owner=owner, with_names=with_names, findings=findings, laws=laws, limit=limit, after=after
+        )
+        note_if_imported(session, log, findings or ())
     _write(Path(file), text, secret=with_names)
     found = None if findings is None else len(findings)
     session.show({"page": file, "findings": found}, lambda: f"{file} shows {session.place}")

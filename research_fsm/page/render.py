@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from research_fsm.commands import checked_id
 from research_fsm.errors import InvalidInput
-from research_fsm.laws import Finding
+from research_fsm.laws import STATEMENTS, Finding
 from research_fsm.outcomes import Json
 from research_fsm.page.contents import CHUNK, Contents, gather
 from research_fsm.page.verdict import Standing, of_findings, of_standing, shown_time
@@ -35,6 +35,7 @@ def render(
     owner: str | None = None,
     with_names: bool = False,
     findings: Sequence[Finding] | Standing | None = None,
+    laws: Mapping[str, str] = STATEMENTS,
     limit: int = 10_000,
     after: str | None = None,
     next_page: str | None = None,
@@ -48,6 +49,7 @@ def render(
             person is erased.
         findings: What `audit.verify` found in the whole log; or how a verification stands that is not waited for; None
             if nobody verifies it.
+        laws: What `audit.verify` was asked about.
         limit: People that are shown, up to 100,000; the rest are counted.
         after: Show people behind this stream; the page of the people before says which.
         next_page: An address to which the stream can be added that the next page begins behind, if it is served.
@@ -77,7 +79,7 @@ def render(
         title=html.escape("research_fsm" if owner is None else f"research_fsm: {owner}"),
         whose=html.escape("everybody" if owner is None else owner),
         taken=shown_time(found.taken_at),
-        findings=of_standing(findings) if isinstance(findings, Standing) else of_findings(findings),
+        findings=of_standing(findings) if isinstance(findings, Standing) else of_findings(findings, laws),
         tiles=_tiles(found.counts),
         note=_note(found, next_page),
         overview=_block("overview", overview),

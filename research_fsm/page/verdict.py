@@ -4,7 +4,7 @@ Floor 7. Every word of what was found is shown as text.
 """
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
@@ -50,12 +50,14 @@ def shown_time(micros: int) -> str:
     return f"{format_time(micros).replace('T', ' ')[:19]}Z"
 
 
-def of_findings(findings: Sequence[Finding] | None) -> str:
-    """Return the verdict on a log that was verified for this page; None if it was not."""
+def of_findings(findings: Sequence[Finding] | None, laws: Mapping[str, str] = STATEMENTS) -> str:
+    """Return the verdict on a log that was verified for this page, and held against these laws; None if it was not."""
     if findings is None:
         words = "research-fsm verify says whether the log is whole."
         return f'<p class="verdict unknown"><b>Not verified.</b> <span>{words}</span></p>'
-    return _kept() if not findings else _broken(findings, len(findings))
+    left_out = ", ".join(law for law in STATEMENTS if law not in laws)
+    words = f" Not asked: {left_out}." if left_out else ""
+    return _broken(findings, len(findings), f" <span>{words}</span>") if findings else _kept(words, laws)
 
 
 def of_standing(standing: Standing) -> str:
@@ -87,9 +89,10 @@ def _seen(seen: Seen) -> str:
     return f'<p class="verdict broken">{head} <span>{others} {when}</span></p>'
 
 
-def _kept(when: str = "") -> str:
-    words = f"{len(STATEMENTS)} laws, no findings.{when}"
-    return f'<p class="verdict kept"><b>The log keeps every law.</b> <span>{words}</span></p>'
+def _kept(when: str, laws: Mapping[str, str] = STATEMENTS) -> str:
+    words = f"{len(laws)} laws, no findings.{when}"
+    which = "every law" if len(laws) == len(STATEMENTS) else "each law that it was asked about"
+    return f'<p class="verdict kept"><b>The log keeps {which}.</b> <span>{words}</span></p>'
 
 
 def _broken(findings: Sequence[Finding], count: int, when: str = "", others: str = "") -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from research_fsm import Profile, Runs, checkpoints, exported, imported
-from research_fsm.audit import verify, verify_events
+from research_fsm.audit import asked, verify, verify_events
 from research_fsm.errors import InvalidInput, LogUnreadable
+from research_fsm.laws import STATEMENTS
 from research_fsm.storage import Query, Reader, Store, View
 from research_fsm.stores.memory import MemoryStore
 from research_fsm.stores.sqlite import SQLiteStore
@@ -65,6 +66,28 @@ def test_a_whole_log_comes_back(store: Store, kind: str, tmp_path: Path) -> None
     assert [one.run_id for one in copy.entries()] == [one.run_id for one in store.entries()]
     assert list(exported.events(exported.export(copy))) == list(copy.events())
     copy.close()
+
+
+def test_a_copy_without_documents_is_held_to_none(store: Store) -> None:
+    """Once it is said that the copy was imported; where documents came along, each of them is asked for."""
+    copies = list[MemoryStore]()
+
+    def opening(clock: Callable[[], int]) -> MemoryStore:
+        copies.append(MemoryStore(clock))
+        return copies[-1]
+
+    imported.load(exported.export(store), opening)
+    bare = copies[-1]
+    assert {one.law for one in verify(bare)} == {"documents_match"}
+    assert list(verify(bare, imported=True)) == []
+    assert asked(bare, imported=True).keys() == STATEMENTS.keys() - {"documents_match"}
+    assert asked(bare) == STATEMENTS
+
+    lines = list(exported.export(store, with_documents=True))
+    imported.load([one for one in lines if '"document":"profile"' not in one], opening)
+    partial = copies[-1]
+    assert asked(partial, imported=True) == STATEMENTS
+    assert {one.law for one in verify(partial, imported=True)} == {"documents_match"}
 
 
 def test_without_documents_nothing_personal_leaves(store: Store) -> None:

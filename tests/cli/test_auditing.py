@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from research_fsm import Runs
+from research_fsm.laws import STATEMENTS
 from research_fsm.stores import sqlite_evidence
 from research_fsm.stores.sqlite import SQLiteStore
 from tests.cli.conftest import Program
@@ -153,6 +154,45 @@ def test_a_log_goes_out_and_in(program: Program, key: str) -> None:
     assert program.json("verify", "--exported", "log.jsonl")["findings"] == []
     assert other("import-log", "log.jsonl").exit_code == 7
     assert program("export", "log.jsonl").exit_code == 2
+
+
+def test_a_copy_without_documents_is_not_condemned(program: Program) -> None:
+    """What no exported log brings is not asked for, and not said to be kept; whoever forgets to say so is told."""
+    program.complete()
+    program("export", "log.jsonl")
+    copy = Program(Path("copy.db").resolve())
+    copy("import-log", "log.jsonl")
+
+    held = copy("verify", "--imported")
+    assert (held.exit_code, held.stderr) == (0, "")
+    assert "✓ chained" in held.stdout
+    assert "documents_match" not in held.stdout
+    assert held.stdout.endswith("the log keeps each of these laws\n")
+    assert copy("page", "--html", "copy.html", "--imported").exit_code == 0
+    shown = Path("copy.html").read_text()
+    assert "The log keeps each law that it was asked about.</b>" in shown
+    assert f"{len(STATEMENTS) - 1} laws, no findings. Not asked: documents_match." in shown
+
+    for words in (["verify"], ["page", "--html", "copy.html"]):
+        result = copy(*words)
+        assert result.exit_code == 1
+        assert result.stderr.endswith("if it is one, say --imported.\n")
+        assert result.stderr.count("\n") == 1
+
+
+def test_a_document_less_is_no_copy(program: Program) -> None:
+    """That a store may be a copy is said only where no document is there, and only if an event names one."""
+    program("grant", "acme", 5)
+    assert program("verify").stderr == ""
+    program.person()
+    with sqlite3.connect(program.store) as edited:
+        edited.execute("DELETE FROM documents WHERE name = 'profile'")
+    edited.close()
+    result = program("verify", "--imported")
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert "✗ documents_match" in result.stdout
+    assert program("verify", "--imported", "--state-only").exit_code == 2
+    assert program("verify", "--imported", "--exported", "log.jsonl").exit_code == 2
 
 
 def test_a_cut_export_is_found_and_not_imported(program: Program) -> None:
