@@ -15,7 +15,7 @@ from typing import Any
 
 from attrs import asdict, fields, frozen
 
-from research_fsm import codec, merkle, transactions
+from research_fsm import codec, columns, merkle, transactions
 from research_fsm.audit import streams
 from research_fsm.errors import LogUnreadable
 from research_fsm.storage import Query, Reader, RecordedEvent
@@ -73,7 +73,7 @@ def _line(facts: dict[str, Any]) -> str:
 
 
 def _event_out(recorded: RecordedEvent) -> dict[str, Any]:
-    spoilt = ", ".join(words for _, words in streams.mistyped(recorded))
+    spoilt = ", ".join(words for _, words in columns.mistyped(recorded))
     try:
         if not spoilt:
             texts = {"data": recorded.data.decode(), "meta": recorded.meta.decode(), "hash": recorded.hash.hex()}
@@ -108,7 +108,7 @@ def rows(log: Reader, *, with_documents: bool) -> Iterator[tuple[RecordedEvent, 
 
 def _named(recorded: RecordedEvent) -> tuple[str, ...]:
     """Return the names of the documents that an event names; what is no event names none."""
-    if any(streams.mistyped(recorded)) or not recorded.stream.startswith("person:"):
+    if any(columns.mistyped(recorded)) or not recorded.stream.startswith("person:"):
         return ()
     names = tuple(name for name, _ in streams.documents_of(codec.decode_person_event(recorded)))
     return (*names, transactions.SALT) if names and recorded.version == 1 else names

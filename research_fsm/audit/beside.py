@@ -9,7 +9,8 @@ from datetime import timedelta
 
 from research_fsm import codec, transactions
 from research_fsm.audit.memory import Lane, Listed, Remembered, Scratch, by_name
-from research_fsm.audit.streams import Stream, mistyped, printable, well_typed
+from research_fsm.audit.streams import Stream
+from research_fsm.columns import mistyped, printable, well_typed
 from research_fsm.events import CreditsGranted, CreditsRevoked, RunStarted
 from research_fsm.laws import Finding
 from research_fsm.lifecycle import Phase, Status

@@ -12,7 +12,8 @@ from research_fsm import person as people
 from research_fsm.account import credits_for
 from research_fsm.audit import beside
 from research_fsm.audit.memory import Listed, Remembered, Scratch
-from research_fsm.audit.streams import Stream, documents_of, mistyped, printable, remembered, well_typed
+from research_fsm.audit.streams import Stream, documents_of, remembered
+from research_fsm.columns import mistyped, printable, well_typed
 from research_fsm.errors import LogUnreadable
 from research_fsm.events import (
     AccountEvent,

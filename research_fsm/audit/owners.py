@@ -12,8 +12,8 @@ import attrs
 from attrs import field, frozen
 
 from research_fsm import codec, laws, transactions
-from research_fsm.audit.streams import well_typed
 from research_fsm.audit.verification import verify
+from research_fsm.columns import well_typed
 from research_fsm.errors import LogUnreadable
 from research_fsm.events import PersonAdded
 from research_fsm.laws import STATEMENTS, Finding

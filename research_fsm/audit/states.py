@@ -13,7 +13,7 @@ from typing import get_args
 
 from research_fsm import lifecycle
 from research_fsm.audit.memory import Lane, Remembered, Scratch, by_name
-from research_fsm.audit.streams import printable
+from research_fsm.columns import printable
 from research_fsm.events import AccountEvent
 from research_fsm.laws import Finding
 from research_fsm.lifecycle import Phase, Trigger

@@ -1,24 +1,21 @@
-"""What an audit knows of a stream as far as it has followed it, and what it asks of every row.
+"""What an audit knows of a stream as far as it has followed it, and which documents its events name.
 
-Floor 6, a part of `audit`, above `memory`. Pure. The rows it is given may hold anything: a file may have been edited
-by hand.
+Floor 6, a part of `audit`, above `memory`. Pure.
 """
 
-from collections.abc import Iterable, Iterator
-from itertools import product
-from operator import attrgetter
-from typing import Any, get_args
+from collections.abc import Iterable
+from typing import Any
 
-from attrs import define, fields
+from attrs import define
 
 from research_fsm import codec, decide, transactions
 from research_fsm.account import Account
 from research_fsm.audit.memory import Remembered, Scratch
 from research_fsm.events import AccountEvent, PersonAdded, PersonEvent, RunCompleted, RunFailed
 from research_fsm.person import Hold, Person
-from research_fsm.storage import Head, NewEvent, QueueEntry, RecordedEvent, first_hash
+from research_fsm.storage import NewEvent, first_hash
 
-__all__ = ["Stream", "documents_of", "mistyped", "printable", "remembered", "well_typed"]
+__all__ = ["Stream", "documents_of", "remembered"]
 
 
 @define
@@ -75,39 +72,6 @@ def _unpacked(packed: tuple[Any, ...]) -> Stream:
 def _owed(name: str, data: bytes) -> AccountEvent:
     owed: AccountEvent = codec.decode_event(NewEvent(name, codec.SCHEMAS[name], data, b""))  # type: ignore[assignment]
     return owed
-
-
-_Row = RecordedEvent | Head | QueueEntry
-
-_COLUMNS: dict[type, tuple[tuple[str, Any], ...]] = {
-    row: tuple((column.name, column.type) for column in fields(row)) for row in get_args(_Row)
-}
-"""Looked up once, as it is asked for every row."""
-
-_VALUES_OF = {row: attrgetter(*(name for name, _ in columns)) for row, columns in _COLUMNS.items()}
-
-_TYPES = {
-    row: frozenset(product(*(get_args(kind) or (kind,) for _, kind in columns))) for row, columns in _COLUMNS.items()
-}
-
-
-def well_typed(row: _Row) -> bool:
-    """Tell whether each column of a row holds exactly the type that it should; `mistyped` says which does not."""
-    kind = type(row)
-    return tuple(map(type, _VALUES_OF[kind](row))) in _TYPES[kind]
-
-
-def mistyped(row: _Row) -> Iterator[tuple[str, str]]:
-    """Yield the columns of a row that hold another type than a store promises: SQLite, for one, keeps any in any."""
-    for name, kind in _COLUMNS[type(row)]:
-        value = getattr(row, name)
-        if not isinstance(value, kind):
-            yield name, f"{name} is {printable(value)} of type {type(value).__name__}"
-
-
-def printable(value: object) -> str:
-    """Return a text, or how anything else looks, cut short."""
-    return value if isinstance(value, str) else repr(value)[:80]
 
 
 def documents_of(event: PersonEvent) -> Iterable[tuple[str, str]]:
