@@ -364,6 +364,10 @@ class Reader(Protocol):
         """Yield every unique key, in order."""
         ...
 
+    def receipts(self) -> Iterator[Receipt]:
+        """Yield every receipt, by key."""
+        ...
+
     def entries(self) -> Iterator[QueueEntry]:
         """Yield every queue entry, first come first."""
         ...

@@ -11,7 +11,19 @@ from contextlib import contextmanager
 from typing import Self, TypeVar
 
 from research_fsm.errors import StoreClosed, StoreError
-from research_fsm.storage import Head, Query, QueueEntry, Reader, RecordedEvent, Rule, Token, UniqueKey, View, Write
+from research_fsm.storage import (
+    Head,
+    Query,
+    QueueEntry,
+    Reader,
+    Receipt,
+    RecordedEvent,
+    Rule,
+    Token,
+    UniqueKey,
+    View,
+    Write,
+)
 from research_fsm.stores.memory_tables import WHERE, Tables, apply, check
 from research_fsm.stores.watch import OrderedWatch
 
@@ -176,6 +188,13 @@ class MemoryStore:
         with self._lock:
             tables = self._opened()
             found = [tables.keys[name] for name in sorted(tables.keys)]
+        yield from found
+
+    def receipts(self) -> Iterator[Receipt]:
+        """Yield every receipt, by key."""
+        with self._lock:
+            tables = self._opened()
+            found = [tables.receipts[name] for name in sorted(tables.receipts)]
         yield from found
 
     def entries(self) -> Iterator[QueueEntry]:

@@ -9,7 +9,7 @@ is open while a caller looks at a row, but a snapshot's own.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from research_fsm.storage import Head, Query, QueueEntry, RecordedEvent, Token, UniqueKey, View
+from research_fsm.storage import Head, Query, QueueEntry, Receipt, RecordedEvent, Token, UniqueKey, View
 from research_fsm.stores.postgres_errors import ServerSaid, WireLost
 from research_fsm.stores.postgres_load import Loaded, Run, load
 from research_fsm.stores.postgres_rows import EVENT, HEAD, event_of, head_of, text_of
@@ -61,6 +61,11 @@ _ALL_KEYS = Statement(
     ("text",),
     f"SELECT key, stream, value, personal FROM {{s}}.unique_keys WHERE key > $1 ORDER BY key LIMIT {_PAGE}",
 )
+_ALL_RECEIPTS = Statement(
+    "all_receipts",
+    ("text",),
+    f"SELECT key, stream, fingerprint, answer FROM {{s}}.receipts WHERE key > $1 ORDER BY key LIMIT {_PAGE}",
+)
 _ENTRIES = Statement(
     "entries",
     ("bigint",),
@@ -83,6 +88,7 @@ READING = (
     _DUE,
     _DOCUMENTS,
     _ALL_KEYS,
+    _ALL_RECEIPTS,
     _ENTRIES,
     _TOKENS,
     _TOKENS_OF,
@@ -221,6 +227,11 @@ class PostgresReader:
         """Yield every unique key, in order."""
         for row in self._paged(_ALL_KEYS, ""):
             yield UniqueKey(text_of(row[0]), text_of(row[1]), row[2] or b"", personal=row[3] == b"t")
+
+    def receipts(self) -> Iterator[Receipt]:
+        """Yield every receipt, by key."""
+        for row in self._paged(_ALL_RECEIPTS, ""):
+            yield Receipt(text_of(row[0]), text_of(row[1]), text_of(row[2]), row[3] or b"")
 
     def entries(self) -> Iterator[QueueEntry]:
         """Yield every queue entry, first come first."""

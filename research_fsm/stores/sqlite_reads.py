@@ -51,6 +51,9 @@ _DOCUMENTS = (
 _KEY = "key, stream, CAST(value AS BLOB), personal"
 _KEYS = f"SELECT {_KEY} FROM unique_keys WHERE key > ? ORDER BY key LIMIT {_PAGE}"
 
+_RECEIPT = "key, stream, fingerprint, CAST(answer AS BLOB)"
+_RECEIPTS = f"SELECT {_RECEIPT} FROM receipts WHERE key > ? ORDER BY key LIMIT {_PAGE}"
+
 _ENTRY = "run_id, stream, lease_until"
 _ENTRIES = f"SELECT position, {_ENTRY} FROM queue WHERE position > ? ORDER BY position LIMIT {_PAGE}"
 _ENTRY_OF = f"SELECT {_ENTRY} FROM queue WHERE run_id = ?"
@@ -130,6 +133,10 @@ class SQLiteReader:
     def keys(self) -> Iterator[UniqueKey]:
         """Yield every unique key, in order."""
         yield from (_key(row) for row in _paged(self._channel, _KEYS, ""))
+
+    def receipts(self) -> Iterator[Receipt]:
+        """Yield every receipt, by key."""
+        yield from (Receipt(*row) for row in _paged(self._channel, _RECEIPTS, ""))
 
     def entries(self) -> Iterator[QueueEntry]:
         """Yield every queue entry, first come first."""
@@ -314,7 +321,7 @@ def _keys_in(count: int) -> str:
 
 @cache
 def _receipts_in(count: int) -> str:
-    return f"SELECT key, stream, fingerprint, CAST(answer AS BLOB) FROM receipts WHERE key IN ({_marks(count)})"
+    return f"SELECT {_RECEIPT} FROM receipts WHERE key IN ({_marks(count)})"
 
 
 @cache

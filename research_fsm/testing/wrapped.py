@@ -12,6 +12,7 @@ from research_fsm.storage import (
     Query,
     QueueEntry,
     Reader,
+    Receipt,
     RecordedEvent,
     Rule,
     Store,
@@ -92,6 +93,10 @@ class Wrapped:
     def keys(self) -> Iterator[UniqueKey]:
         """The store's."""
         return self.store.keys()
+
+    def receipts(self) -> Iterator[Receipt]:
+        """The store's."""
+        return self.store.receipts()
 
     def entries(self) -> Iterator[QueueEntry]:
         """The store's."""

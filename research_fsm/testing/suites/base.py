@@ -147,5 +147,5 @@ def loaded(store: Store, query: Query) -> View:
 def contents(reader: Reader) -> tuple[object, ...]:
     """Return everything that a reader can enumerate, to compare a store before and after."""
     events: list[RecordedEvent] = list(reader.events())
-    beside = (list(reader.heads()), list(reader.documents()), list(reader.keys()), list(reader.entries()))
-    return events, *beside, reader.tokens()
+    named = (list(reader.keys()), list(reader.receipts()))
+    return events, list(reader.heads()), list(reader.documents()), *named, list(reader.entries()), reader.tokens()

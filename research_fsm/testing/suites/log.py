@@ -28,7 +28,7 @@ class LogSuite(StoreSuite):
     def test_a_new_store_is_empty_and_has_a_secret(self) -> None:
         """There is nothing to read, and the secret has 32 bytes and stays the same."""
         with self.opened() as (store, _):
-            same(contents(store), ([], [], [], [], [], []))
+            same(contents(store), ([], [], [], [], [], [], []))
             same(store.read(Query(streams=("a",), keys=("k",), receipts=("r",), entry="e")).heads, {})
             same(len(store.secret), 32)
             same(store.secret, store.secret)
@@ -142,7 +142,7 @@ class LogSuite(StoreSuite):
         with self.opened() as (store, _):
             with raises(WriteRejected):
                 put(store, end_of("a", 1, note()))
-            same(contents(store), ([], [], [], [], [], []))
+            same(contents(store), ([], [], [], [], [], [], []))
 
     def test_a_rule_that_raises_writes_nothing(self) -> None:
         """Whatever a rule raises comes out as it is, nothing is written, and the store goes on working."""

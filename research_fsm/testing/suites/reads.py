@@ -13,7 +13,7 @@ from datetime import timedelta
 from itertools import cycle
 
 from research_fsm.errors import StoreClosed
-from research_fsm.storage import Head, Query, QueueEntry, Store, Token, UniqueKey, View, Write
+from research_fsm.storage import Head, Query, QueueEntry, Receipt, Store, Token, UniqueKey, View, Write
 from research_fsm.testing.suites.base import StoreSuite, at_once, contents, end_of, loaded, note, put, written
 from research_fsm.testing.suites.expect import raises, same, that
 
@@ -30,6 +30,7 @@ _USES: Mapping[str, Callable[[Store], object]] = {
     "due": lambda store: store.due(("plain",), 0, after=None, limit=1),
     "documents": lambda store: list(store.documents()),
     "keys": lambda store: list(store.keys()),
+    "receipts": lambda store: list(store.receipts()),
     "entries": lambda store: list(store.entries()),
     "tokens": lambda store: store.tokens(),
     "token": lambda store: store.token("d"),
@@ -104,13 +105,16 @@ class ReadsSuite(StoreSuite):
             same(store.linked("mine", before=store.linked("mine")[-1].first), [])
             same(store.linked("nobody"), [])
 
-    def test_heads_and_keys_come_in_the_order_of_their_names(self) -> None:
+    def test_heads_keys_and_receipts_come_in_the_order_of_their_names(self) -> None:
         """By code point, as every store sorts them."""
         with self.opened() as (store, _):
             names = ["a", "B", "é", "Z", "aa", "研"]
             put(store, *(end_of(name, 0, note()) for name in names))
             written(store, Write(answer=None, keys=tuple(UniqueKey(name, "a") for name in names)))
+            receipts = {name: Receipt(name, "nobody", "", b'["Ok",{}]') for name in names}
+            written(store, Write(answer=None, receipts=tuple(receipts.values())))
             same(_names(store.heads()), sorted(names))
+            same(list(store.receipts()), [receipts[name] for name in sorted(names)])
             same([key.key for key in store.keys()], sorted(names))  # noqa: SIM118  # A store is no dictionary.
 
     def test_documents_come_by_stream_and_name(self) -> None:
@@ -144,7 +148,7 @@ class ReadsSuite(StoreSuite):
             same((seen, event.at, store.now()), (clock.now, clock.now, clock.now))
 
     def test_a_snapshot_stays_at_its_point_in_time(self) -> None:
-        """Whatever is written meanwhile: the log, heads, keys, documents, the queue and tokens."""
+        """Whatever is written meanwhile: the log, heads, keys, receipts, documents, the queue and tokens."""
         with self.opened() as (store, _):
             _everything(store, 0)
             asked = Query(streams=("a",), documents=("d",), keys=("k0", "k1"))
@@ -197,7 +201,7 @@ class ReadsSuite(StoreSuite):
                 written(store, _row_of_each_kind(f"{writer}-{number}"))
 
         def read(store: Store) -> None:
-            seen = [0] * 8
+            seen = [0] * 9
             for _ in range(reads):
                 before, seen = seen, _counts(store)
                 that(
@@ -207,7 +211,7 @@ class ReadsSuite(StoreSuite):
         with self.opened() as (store, _), _switching_often():
             written(store, _row_of_each_kind(*(f"there-{number}" for number in range(there))))
             at_once(writers + readers, lambda number: write(store, number) if number < writers else read(store))
-            same(_counts(store), [there + writers * writes] * 8)
+            same(_counts(store), [there + writers * writes] * 9)
 
     def test_a_closed_store_says_so(self) -> None:
         """Every use of it raises `StoreClosed`; closing it again is fine."""
@@ -233,6 +237,7 @@ def _everything(store: Store, number: int) -> None:
             end_of(f"p{number}", 0, note(), link="mine"),
         ),
         keys=(UniqueKey(f"k{number}", "a"),),
+        receipts=(Receipt(f"r{number}", "a", "print", b"%d" % number),),
         documents={("a", "d"): b"%d" % number},
         enqueued=(QueueEntry(f"e{number}", "a"),),
         tokens=(Token(f"t{number}", "owner", "user", f"d{number}", number),),
@@ -247,6 +252,7 @@ def _row_of_each_kind(*names: str) -> Write[None]:
         streams=tuple(end_of(name, 0, note(), link="mine", due=1) for name in names),
         documents={(name, "d"): b"1" for name in names},
         keys=tuple(UniqueKey(f"k{name}", name) for name in names),
+        receipts=tuple(Receipt(f"r{name}", name, "", b"1") for name in names),
         enqueued=tuple(QueueEntry(f"e{name}", name) for name in names),
         tokens=tuple(Token(f"t{name}", "owner", "user", f"d{name}", 1) for name in names),
     )
@@ -262,6 +268,7 @@ def _counts(store: Store) -> list[int]:
         len(store.due(("plain",), 1, after=None, limit=1_000)),
         len(list(store.documents())),
         len(list(store.keys())),
+        len(list(store.receipts())),
         len(list(store.entries())),
         len(store.tokens("owner")),
     ]
