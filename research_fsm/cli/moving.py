@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +15,7 @@ import click
 from research_fsm.cli.evidence import counted, evidence, write_new
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.session import Session, common_options
-from research_fsm.errors import StoreUnavailable
+from research_fsm.errors import StoreBusy, StoreUnavailable
 from research_fsm.storage import Query, Store
 
 if TYPE_CHECKING:
@@ -80,24 +81,36 @@ def _into_file(session: Session, lines: Iterable[str]) -> "Imported":
 
     @contextmanager
     def together(store: SQLiteStore, _: Query) -> Iterator[Store]:
-        with closing(sqlite3.connect(session.store, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(file, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield store.joined(connection)
             connection.execute("COMMIT")
 
-    with _new_file(session.store), ExitStack() as stack:
+    with _new_file(session.store) as file, ExitStack() as stack:
         return imported.load(
-            lines, lambda clock: stack.enter_context(SQLiteStore(session.store, clock=clock)), together=together
+            lines, lambda clock: stack.enter_context(SQLiteStore(file, clock=clock)), together=together
         )
 
 
 @contextmanager
-def _new_file(store: str) -> Iterator[None]:
-    if Path(store).exists():
-        raise StoreUnavailable(store, "there is a file here already; name a new one")
+def _new_file(store: str) -> Iterator[str]:
+    """Lend a file beside the one that is wanted, which gets its name once it is whole: half a log passes for one."""
+    place = Path(store)
+    _check_new(place)
     try:
-        yield
-    except BaseException:
-        for end in ("", "-wal", "-shm", "-lock"):
-            Path(f"{store}{end}").unlink(missing_ok=True)
-        raise
+        folder = TemporaryDirectory(prefix=f"{place.name}.", suffix=".part", dir=place.parent)
+    except OSError as error:
+        problem = f"{error.strerror}; name a file in a folder that exists and may be written"
+        raise StoreUnavailable(store, problem) from error
+    with folder as name:
+        part, log = Path(name) / place.name, Path(name) / f"{place.name}-wal"
+        yield str(part)
+        if log.exists() and log.stat().st_size > 0:
+            raise StoreBusy(str(part), "another program has opened it, and keeps a part of it in a file beside it")
+        _check_new(place)
+        part.rename(place)
+
+
+def _check_new(place: Path) -> None:
+    if place.exists():
+        raise StoreUnavailable(str(place), "there is a file here already; name a new one")

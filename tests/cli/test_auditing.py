@@ -2,18 +2,22 @@
 
 import hashlib
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from research_fsm import Runs
+from research_fsm import Profile, Runs, imported
 from research_fsm.laws import STATEMENTS
 from research_fsm.stores import sqlite_evidence
 from research_fsm.stores.sqlite import SQLiteStore
-from tests.cli.conftest import Program
+from research_fsm.worker import Worker
+from tests.cli.conftest import Program, Spawn
+from tests.system.program import until
 
 
 @pytest.fixture
@@ -205,6 +209,57 @@ def test_a_cut_export_is_found_and_not_imported(program: Program) -> None:
     other = Program(Path("other.db").resolve())
     assert other("import-log", "log.jsonl").exit_code == 7
     assert sorted(one.name for one in Path().glob("other.db*")) == []
+
+
+def test_a_killed_import_leaves_no_store(program: Program, spawn: Spawn, tmp_path: Path) -> None:
+    """Half a log is whole in itself: it must not lie where the store was to be, and the name is free."""
+    with SQLiteStore("long.db") as store:
+        runs = Runs(store)
+        runs.grant("acme", 2)
+        runs.start(runs.add("acme", Profile(linkedin_url="linkedin.com/in/ada")).accepted().person_id)
+        assert Worker(runs, lambda _: {"found": "x" * imported._TOGETHER_BYTES}).run_once()
+        runs.grant("acme", 1)
+    assert Program(Path("long.db"))("export", "log.jsonl", "--with-documents").exit_code == 0
+    lines = Path("log.jsonl").read_text().splitlines(keepends=True)
+    os.mkfifo("pipe")
+    process = spawn("import-log", "pipe")
+    with Path("pipe").open("w") as out:
+        out.writelines(lines[:-1])
+        out.flush()
+        until(lambda: any(one.stat().st_size > 2**20 for one in tmp_path.glob("research.db.*.part/*-wal")), "it wrote")
+        process.kill()
+        process.wait()
+    assert not program.store.exists()
+    assert program.json("import-log", "log.jsonl")["events"] == sum('"position"' in line for line in lines)
+    assert program.json("verify")["findings"] == []
+
+
+def test_an_import_that_others_have_opened_is_no_store(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite leaves what it wrote last in a file beside it then: the store would lose it with its new name."""
+    program.complete()
+    program("export", "log.jsonl")
+    opened = list[sqlite3.Connection]()
+    load = imported.load
+
+    def meanwhile(*words: Any, **named: Any) -> imported.Imported:  # noqa: ANN401  # Passed on.
+        done = load(*words, **named)
+        (part,) = Path().glob("other.db.*.part/other.db")
+        opened.append(sqlite3.connect(part))
+        opened[0].execute("SELECT count(*) FROM events").fetchall()
+        return done
+
+    monkeypatch.setattr(imported, "load", meanwhile)
+    other = Program(Path("other.db").resolve())
+    assert other.json("import-log", "log.jsonl", code=75)["error"] == "store_busy"
+    opened[0].close()
+    assert sorted(one.name for one in Path().glob("other.db*")) == []
+
+
+def test_an_import_into_no_folder_says_so(program: Program) -> None:
+    """In the words of a store that cannot be made."""
+    program.complete()
+    program("export", "log.jsonl")
+    assert "No such file" in Program(Path("none/other.db")).json("import-log", "log.jsonl", code=7)["problem"]
 
 
 @pytest.mark.parametrize("leftover", [False, True])
