@@ -265,8 +265,15 @@ def _convert(what: str, data: dict[str, Json], cls: type[Any]) -> Any:  # noqa: 
 
 
 def decode_meta(data: bytes) -> Meta:
-    """Return who caused an event and what it belongs to."""
-    return _decoded("meta", _decode_meta, data)
+    """Return who caused an event and what it belongs to.
+
+    Raises:
+        LogUnreadable: The data is not exactly what this library writes.
+    """
+    meta = _decoded("meta", _decode_meta, data)
+    if _encode_sorted(meta) != data:
+        raise LogUnreadable("meta", "the data is not canonical JSON of what an event's meta has")
+    return meta
 
 
 # --- states and answers ------------------------------------------------------------------------------------------

@@ -8,10 +8,17 @@ from datetime import UTC, datetime, timedelta
 
 from research_fsm.errors import InvalidInput
 
-__all__ = ["format_time", "parse_time"]
+__all__ = ["TIMES", "format_time", "parse_time"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+TIMES = range(
+    (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND,
+    (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND + 1,
+)
+"""Every time that a calendar has, in microseconds since 1970-01-01 UTC: the years 1 to 9999."""
+
 # RFC 3339 is narrower than ISO 8601, of which `datetime.fromisoformat` also takes weeks, bare dates and local times.
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})"

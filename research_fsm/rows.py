@@ -20,6 +20,7 @@ from research_fsm.policy import Policy
 from research_fsm.storage import NewEvent, Query, QueueEntry, Receipt, Rule, StreamWrite, UniqueKey, View, Write
 
 __all__ = [
+    "ACCOUNT",
     "PROFILE",
     "SALT",
     "account_in",
@@ -41,6 +42,8 @@ Transaction = tuple[Query, Rule[A]]
 
 PROFILE = "profile"
 SALT = "salt"
+ACCOUNT = "account"
+"""What the head of an account is tagged with."""
 
 
 # --- names -------------------------------------------------------------------------------------------------------
@@ -196,7 +199,7 @@ def _account_writes(view: View, owner: str, happened: tuple[tuple[AccountEvent, 
             state=codec.encode(after),
             fold=codec.FOLD,
             link=None,
-            tag="account",
+            tag=ACCOUNT,
             due=None,
         ),
     )

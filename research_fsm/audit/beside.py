@@ -40,7 +40,7 @@ def key_of_grant(owner: str, stream: str, event: CreditsGranted | CreditsRevoked
 
 
 def keys_differ(log: Reader, called_for: Listed[tuple[int, str, bytes]]) -> Iterator[Finding]:
-    """Hold the unique keys against those that the events call for; others there may be, of which no event speaks.
+    """Hold the unique keys against those that the events call for. A partner's addresses alone are in no event.
 
     Args:
         log: Where the keys are.
@@ -49,14 +49,18 @@ def keys_differ(log: Reader, called_for: Listed[tuple[int, str, bytes]]) -> Iter
     kept = Lane((_text(key.key), key) for key in log.keys())  # noqa: SIM118  # It is no mapping.
     wanted = Lane(called_for.items())
     for name in by_name(kept, wanted):
-        keys = kept.take(name)
-        for version, stream, value in wanted.take(name):
+        keys, calls = kept.take(name), wanted.take(name)
+        for version, stream, value in calls:
             if not keys:
                 yield Finding("keys_are_kept", stream, version, f"the unique key {name} is missing")
             elif (keys[0].stream, keys[0].value) != (stream, value):
                 found = keys[0].value.decode(errors="backslashreplace")
                 words = f"the unique key {name} leads to {keys[0].stream} with {found!r}"
                 yield Finding("keys_are_kept", stream, version, words)
+        for key in keys:
+            if not calls and not key.personal:
+                words = f"no event calls for the unique key {name}"
+                yield Finding("keys_are_kept", printable(key.stream), None, words)
 
 
 # --- heads, the queue, and what is left at the end of a stream ---------------------------------------------------
@@ -137,12 +141,24 @@ def _heads_differ(name: str, stream: Stream | None, heads: list[Head]) -> Iterat
         for words in _head_differs(head, stream):
             yield Finding("heads_are_folds", printable(head.stream), None, words)
         person = None if stream is None else stream.person
-        if person is not None and _is_forgotten(person, head):
-            yield Finding("way_out", name, None, "the person is running and nobody will look")
+        late = None if person is None else _looked_at_late(person, head.due)
+        if late is not None:
+            yield Finding("way_out", name, None, late)
 
 
-def _is_forgotten(person: Person, head: Head) -> bool:
-    return person.status is Status.RUNNING and head.due is None and not transactions.waits(person)
+def _looked_at_late(person: Person, due: object) -> str | None:
+    """Tell why recovery does not look at somebody in time, if it does not; a mistyped `due` was named before."""
+    if person.phase is Phase.COMPLETE and due != person.since:
+        return f"the report is of {person.since}, but recovery looks at its age from {due}"
+    if person.status is not Status.RUNNING or transactions.waits(person):
+        return None
+    deadline = None if person.run is None else person.run.deadline
+    if deadline is None:
+        return "the person is running without a deadline, and not in the embedded queue"
+    if due is None:
+        return "the person is running and nobody will look"
+    late = isinstance(due, int) and due > deadline
+    return f"the deadline is {deadline}, but nobody will look before {due}" if late else None
 
 
 def _head_differs(head: Head, stream: Stream | None) -> Iterator[str]:
@@ -163,6 +179,8 @@ def _head_differs(head: Head, stream: Stream | None) -> Iterator[str]:
         yield f"the head is tagged {head.tag}, the person is {person.phase}"
     if person is not None and head.link != transactions.account_stream(person.owner):
         yield f"the head links to {head.link}, the person is {person.owner}'s"
+    if stream.account is not None and (head.tag, head.link, head.due) != (transactions.ACCOUNT, None, None):
+        yield f"an account's head is tagged {head.tag}, links to {head.link} and is due at {head.due}"
 
 
 def _entries_differ(name: str, stream: Stream | None, entries: list[QueueEntry], now: int) -> Iterator[Finding]:

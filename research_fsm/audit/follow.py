@@ -29,6 +29,7 @@ from research_fsm.events import (
 )
 from research_fsm.laws import Erased, Finding
 from research_fsm.person import Hold
+from research_fsm.rfc3339 import TIMES
 from research_fsm.storage import RecordedEvent, next_hash
 
 __all__ = ["Follower"]
@@ -82,6 +83,8 @@ class Follower:
             self._find("gapless", recorded, f"version {version} follows version {stream.version}")
         if recorded.hash != next_hash(stream.hash, name, version, recorded, recorded.at):
             self._find("chained", recorded, "the hash is not that of this event after the previous one")
+        if recorded.at not in TIMES:
+            self._find("readable", recorded, f"no calendar has the time {recorded.at}")
         stream.version, stream.hash = version, recorded.hash
         kind, _, whose = name.partition(":")
         try:

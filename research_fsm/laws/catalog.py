@@ -63,7 +63,7 @@ CHARGED_IF_EXECUTED = _checked(steps.charged_if_executed, "4")
 STALE_CHANGES_NOTHING = _checked(steps.stale_changes_nothing, "5")
 WAY_OUT = Law(
     "way_out",
-    "Who is running waits in the embedded queue, or has a time at which recovery looks, and comes to rest.",
+    "Who is running waits in the embedded queue, or recovery looks at their deadline at the latest, and comes to rest.",
     "6",
 )
 HEADS_ARE_FOLDS = Law("heads_are_folds", "A head is exactly what folding its stream from the beginning gives.", "7")

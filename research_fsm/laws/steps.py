@@ -106,6 +106,8 @@ def stale_changes_nothing(before: Person, event: PersonEvent, after: Person) -> 
     """A stale callback is answered as stale and recorded once, and changes nothing."""
     if not isinstance(event, CallbackRefused):
         return None
+    if event in before.refused:
+        return "a refused callback is recorded once more"
     if (before.phase, before.run, before.outcome, before.reports) != (
         after.phase,
         after.run,

@@ -5,6 +5,7 @@ rows stands in `research_fsm.rows`, whose names are given on from here; no rule 
 """
 
 from research_fsm.rows import (
+    ACCOUNT,
     PROFILE,
     SALT,
     account_in,
@@ -24,6 +25,7 @@ from research_fsm.transactions.recovery import recover
 from research_fsm.transactions.starts import arm, create, created, record_answer, start, submit, submitted
 
 __all__ = [
+    "ACCOUNT",
     "PROFILE",
     "SALT",
     "account_in",

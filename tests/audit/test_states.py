@@ -37,6 +37,7 @@ FOUND = {
     "a head's version",
     "a head's hash",
     "a head's tag",
+    "an account's tag",
     "a head less",
 }
 """What is found; the other edits are in payloads, in hashes that would have to be computed, or beside the log."""

@@ -67,9 +67,13 @@ class Forger:
         """Add an event of the right form at the wrong time."""
         stream, text = self.stream(name), codec.encode(data).decode()
         (version,) = self.sql.execute("SELECT max(version) FROM events WHERE stream = ?", (stream,)).fetchone()
-        meta = '{"actor":null,"causation_id":null,"correlation_id":null}'
-        row = (stream, version + 1, kind, 1, 1, text, meta, b"")
+        row = (stream, version + 1, kind, 1, 1, text, META, b"")
         self.sql.execute("INSERT INTO events SELECT max(position) + 1, ?, ?, ?, ?, ?, ?, ?, ? FROM events", row)
+        self.hide(name)
+
+    def meta(self, name: str, text: str) -> None:
+        """Give the first event of a stream another meta."""
+        self.sql.execute("UPDATE events SET meta = ? WHERE stream = ? AND version = 1", (text, self.stream(name)))
         self.hide(name)
 
     def copy(self, name: str, kind: str) -> None:
@@ -139,6 +143,19 @@ def _moved(forger: Forger) -> None:
             forger.append(BETA, "CreditsHeld", **data)
 
 
+def _refused_twice(forger: Forger) -> None:
+    """Let one stale callback be recorded, and then once more."""
+    for _ in range(2):
+        forger.append("ada", "CallbackRefused", run_no=1, kind="complete", external_id="x")
+
+
+def _late(forger: Forger) -> None:
+    """Let the last event be of a year behind the last one."""
+    words = "UPDATE events SET at = 9000000000000000000 WHERE stream = ? AND type = 'RunCompleted'"
+    forger.sql.execute(words, (forger.stream("ada"),))
+    forger.hide("ada")
+
+
 def _sql(words: str, *names: str) -> Callable[[Forger], object]:
     return lambda forger: forger.sql.execute(words, tuple(forger.stream(name) for name in names))
 
@@ -146,6 +163,8 @@ def _sql(words: str, *names: str) -> Callable[[Forger], object]:
 NOBODY = "00000000-0000-4000-8000-000000000000"
 RUN = {"run_id": NOBODY, "run_no": 2, "cost": 1, "inside": True, "deadline": None, "request_digest": None}
 CREDIT = {"person_id": NOBODY, "run_id": NOBODY, "run_no": 1, "amount": 1}
+
+META = '{"actor":null,"causation_id":null,"correlation_id":null}'
 
 Edit = Callable[[Forger], object]
 TAMPERED: dict[str, tuple[Edit, str, str]] = {
@@ -239,12 +258,31 @@ TAMPERED: dict[str, tuple[Edit, str, str]] = {
         "readable",
         "ada",
     ),
+    "a stale callback recorded twice": (_refused_twice, "stale_changes_nothing", "ada"),
+    "a meta with one name twice": (
+        lambda f: f.meta("ada", '{"actor":"x",' + META.removeprefix("{")),
+        "readable",
+        "ada",
+    ),
+    "a meta that says more": (
+        lambda f: f.meta("ada", META.replace("}", ',"name":"Ada Lovelace"}')),
+        "readable",
+        "ada",
+    ),
+    "a meta with a space": (lambda f: f.meta("ada", META.replace(":", ": ", 1)), "readable", "ada"),
+    "a meta that says nothing": (lambda f: f.meta("ada", "{}"), "readable", "ada"),
+    "a time that no calendar has": (_late, "readable", "ada"),
     # Beside the log.
     "a head's state": (lambda f: f.head("ada", "state = replace(state, '1', '2')"), "heads_are_folds", "ada"),
     "a head's version": (lambda f: f.head("ada", "version = 1"), "heads_are_folds", "ada"),
     "a head's hash": (lambda f: f.head("ada", "hash = zeroblob(32)"), "heads_are_folds", "ada"),
     "a head's tag": (lambda f: f.head("ada", "tag = 'idle'"), "heads_are_folds", "ada"),
     "a head's link": (lambda f: f.head("ada", "link = 'account:beta'"), "heads_are_folds", "ada"),
+    "an account's tag": (lambda f: f.head(ACME, "tag = 'dispatching'"), "heads_are_folds", ACME),
+    "an account's link": (lambda f: f.head(ACME, "link = 'account:beta'"), "heads_are_folds", ACME),
+    "an account that is due": (lambda f: f.head(ACME, "due = 5"), "heads_are_folds", ACME),
+    "a report that never gets old": (lambda f: f.head("ada", "due = 9000000000000000"), "way_out", "ada"),
+    "a report whose age nobody looks at": (lambda f: f.head("ada", "due = NULL"), "way_out", "ada"),
     "a balance": (lambda f: f.head(ACME, "state = replace(state, '12', '99')"), "heads_are_folds", ACME),
     "a head less": (_sql("DELETE FROM heads WHERE stream = ?", "ada"), "heads_are_folds", "ada"),
     "a profile": (
@@ -278,6 +316,19 @@ TAMPERED: dict[str, tuple[Edit, str, str]] = {
         "keys_are_kept",
         "ada",
     ),
+    "a grant's key more": (
+        lambda f: f.sql.execute("INSERT INTO unique_keys VALUES ('grant:[\"acme\",\"x\"]', ?, '5', 0)", (ACME,)),
+        "keys_are_kept",
+        ACME,
+    ),
+    "a revocation's key more": (
+        lambda f: f.sql.execute(
+            "INSERT INTO unique_keys VALUES ('revoked:[\"acme\",\"first\"]', ?, 'null', 0)", (ACME,)
+        ),
+        "keys_are_kept",
+        ACME,
+    ),
+    "a run's key more": (_sql("INSERT INTO unique_keys VALUES ('run:x', ?, '1', 0)", "ada"), "keys_are_kept", "ada"),
     "an entry less": (_sql("DELETE FROM queue WHERE stream = ?", "bob"), "way_out", "bob"),
     "an entry for no run": (
         _sql("INSERT INTO queue (run_id, stream) VALUES ('x', ?)", "ada"),
