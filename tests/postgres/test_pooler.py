@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +57,16 @@ def test_the_doctor_says_that_one_answers(pooler: Pooler, schema: str) -> None:
     assert checks["pooler"]["words"] == "one answers: statements are planned anew each time"
     assert [name for name, check in checks.items() if check["verdict"] == "problem"] == ["durability"]
     assert checks["durability"]["words"].startswith("fsync is off")  # As it is for these tests.
+
+
+def test_a_log_is_imported_through_it(pooler: Pooler, schema: str, tmp_path: Path) -> None:
+    """In one transaction, which keeps one of its connections."""
+    address, file = pooler.address("postgres"), str(tmp_path / "log.jsonl")
+    told(f"{address}?schema={schema}", "grant", "acme", "1")
+    told(f"{address}?schema={schema}", "export", file)
+    made = told(f"{address}?schema={schema}_copy", "import-log", file)
+    assert made["events"] == 1
+    assert told(f"{address}?schema={schema}_copy", "balance", "acme")["available"] == 1
 
 
 def test_whoever_insists_on_prepared_statements_is_told(pooler: Pooler, schema: str) -> None:
