@@ -249,6 +249,7 @@ class AsyncRuns:
 
     async def recover(self) -> RecoveryPass:
         """Look at people who are overdue, a bounded number of them, and do the one thing that is due for each."""
+        await driver.in_thread(lambda: driver.wipe(self.store))
         recovered: list[Recovered] = []
         errors: list[tuple[str, Exception]] = []
         for person_id in await self._drive(self._doors.overdue()):

@@ -27,10 +27,10 @@ from research_fsm.requests import (
     Transact,
     step,
 )
-from research_fsm.storage import Store
+from research_fsm.storage import Store, Wiping
 from research_fsm.tokens import with_callback_token
 
-__all__ = ["InThreads", "drive", "drive_async", "in_thread", "perform", "perform_async", "settle"]
+__all__ = ["InThreads", "drive", "drive_async", "in_thread", "perform", "perform_async", "settle", "wipe"]
 
 A = TypeVar("A")
 
@@ -153,6 +153,12 @@ async def perform_async(request: Request, store: Store, dispatcher: AsyncDispatc
                 return await dispatcher.cancel(external_id)
             except Exception:  # noqa: BLE001  # The same.
                 return _raised(request)
+
+
+def wipe(store: Store) -> None:
+    """Have what was erased overwritten, if the store is one that could not always do it at once."""
+    if isinstance(store, Wiping):
+        store.wipe()
 
 
 async def in_thread(blocking: Callable[[], A]) -> A:

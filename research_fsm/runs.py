@@ -368,8 +368,10 @@ class Runs:
         """Look at people who are overdue, a bounded number of them, and do the one thing that is due for each.
 
         Any number of passes may run at once, in any number of processes. An error on one person does not stop the
-        others. A pass goes on where the previous one of this object stopped, so that nobody is passed over.
+        others. A pass goes on where the previous one of this object stopped, so that nobody is passed over. It also
+        overwrites what an erasure had to leave in a file, because somebody was reading it.
         """
+        driver.wipe(self.store)
         recovered: list[Recovered] = []
         errors: list[tuple[str, Exception]] = []
         for person_id in self._drive(self._doors.overdue()):

@@ -13,7 +13,8 @@ import hashlib
 import json.encoder
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Generic, Protocol, TypeVar
+from datetime import timedelta
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from attrs import field, frozen
 
@@ -33,6 +34,7 @@ __all__ = [
     "UniqueKey",
     "View",
     "Watch",
+    "Wiping",
     "Write",
     "first_hash",
     "next_hash",
@@ -468,4 +470,23 @@ class Store(Reader, Protocol):
 
     def close(self) -> None:
         """Release files and connections. Closing twice is fine."""
+        ...
+
+
+@runtime_checkable
+class Wiping(Protocol):
+    """What a store has that may keep the bytes of what was forgotten for a while, and has to overwrite them later."""
+
+    def wipe(self, wait: timedelta = timedelta(0)) -> bool:
+        """Overwrite them; each recovery pass asks for it.
+
+        Args:
+            wait: How long to wait for whoever is in the way.
+
+        Returns:
+            Whether nothing is left.
+
+        Raises:
+            StoreError: The store could not be read.
+        """
         ...

@@ -118,7 +118,7 @@ def _server(session: Session) -> Seen:
 
 def _file(session: Session) -> Seen:
     """Look at the file as it is, through a connection that cannot write."""
-    from research_fsm.stores import sqlite_file, sqlite_schema
+    from research_fsm.stores import sqlite_file, sqlite_schema, sqlite_wiping
     from research_fsm.stores.memory import wall_clock
 
     session.check_there()
@@ -132,6 +132,7 @@ def _file(session: Session) -> Seen:
             for pragma in ("user_version", "journal_mode", "quick_check(1)")
         )
         triggers = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
+        left = sqlite_wiping.is_marked(connection) and _size(Path(f"{path}-wal")) > 0
         latest = connection.execute("SELECT max(at) FROM events").fetchone()[0]
     switches = f"{mode}, not wal: somebody changed it; the next command switches it back"
     checks = [
@@ -140,8 +141,15 @@ def _file(session: Session) -> Seen:
         Check("journal mode", "ok", mode) if mode == "wal" else Check("journal mode", "problem", switches),
         Check("integrity", "ok" if damage == "ok" else "problem", f"quick_check says {damage}"),
         of_triggers(triggers, sqlite_schema.APPEND_ONLY),
+        Check("erasures", "warning", sqlite_wiping.left_in(session.store))
+        if left
+        else Check("erasures", "ok", "nothing that was erased is left in the bytes of the file"),
     ]
     return checks, latest, wall_clock()
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
 
 
 def of_schema(found: int, known: int) -> Check:

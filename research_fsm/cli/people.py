@@ -4,6 +4,7 @@ Floor 6. Decides nothing.
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import islice
 
 import click
@@ -19,15 +20,17 @@ from research_fsm.cli.session import ACTOR, Session, asked_by, common_options, p
 from research_fsm.errors import ResearchError, StoreError
 from research_fsm.events import PersonKind
 from research_fsm.lifecycle import Status
-from research_fsm.outcomes import AddAnswer, Added, Json, PersonNotFound
+from research_fsm.outcomes import AddAnswer, Added, Erased, Json, PersonNotFound
 from research_fsm.profile import Profile
 from research_fsm.reads import PersonDetails, ReportDetails
 from research_fsm.rfc3339 import format_time
 from research_fsm.runs import Runs
+from research_fsm.storage import Wiping
 
 __all__ = ["add", "erase", "history", "list_people", "mark_stale", "report", "status"]
 
 _PAGE = 1000
+_READERS_MAY_TAKE = timedelta(seconds=5)
 _SHOWN_STATUSES = [str(one) for one in (Status.IDLE, Status.RUNNING, Status.COMPLETE, Status.FAILED)]
 
 
@@ -234,7 +237,17 @@ def mark_stale(session: Session, person_id: str, owner: str | None) -> Exit:
 def erase(session: Session, person_id: str, owner: str | None, dispatcher: str, public_url: str | None) -> Exit:
     """Delete PERSON's profile and reports for good. The log stays; credits that were spent are not refunded.
 
-    What an engine still does for PERSON is cancelled if its --dispatcher is named, and stale in any case.
+    What an engine still does for PERSON is cancelled if its --dispatcher is named, and stale in any case. Whoever reads
+    a store that is a file keeps what was deleted in its bytes: that is waited for, some seconds, and told.
     """
     with engine(dispatcher, public_url) as outside, session.writing(dispatcher=outside) as runs:
-        return session.answer(runs.erase(person_id, owner=owner, actor=ACTOR))
+        answer = runs.erase(person_id, owner=owner, actor=ACTOR)
+        if not isinstance(answer, Erased) or not isinstance(runs.store, Wiping):
+            return session.answer(answer)
+        wiped = runs.store.wipe(min(session.wait, _READERS_MAY_TAKE))
+    if wiped:
+        return session.answer(answer, wiped=True)
+    from research_fsm.stores.sqlite_wiping import left_in
+
+    session.note(f"Warning: {left_in(session.store)}")
+    return session.answer(answer, wiped=False, warning=left_in(session.store))

@@ -150,13 +150,18 @@ class Session:
         """Print one of many results: a line of JSON, or of words. Returns whether somebody still reads them."""
         return self.line(_as_json(value, indent=None) if self.as_json else words)
 
-    def answer(self, answer: Answer) -> Exit:
-        """Print the domain's answer, and return how it ends the program."""
+    def answer(self, answer: Answer, **besides: Json) -> Exit:
+        """Print the domain's answer, and return how it ends the program.
+
+        Args:
+            answer: The answer.
+            besides: What else the JSON says.
+        """
         verdict = exits.of_answer(answer)
         if self.as_json:
             word = "error" if isinstance(answer, Refusal) else "outcome"
             facts = attrs.asdict(answer)
-            self.line(_as_json({word: verdict.name, **_times_to_text(facts)}, indent=2))
+            self.line(_as_json({word: verdict.name, **_times_to_text(facts), **besides}, indent=2))
         elif isinstance(answer, Refusal):
             self.note(str(answer))
         else:

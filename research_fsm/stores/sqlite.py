@@ -1,9 +1,9 @@
 """The embedded store: one SQLite file, safe for many threads and many processes of one machine.
 
-Floor 5. Imports what a store may import, and its siblings: the tables are in
-`sqlite_schema`, how a file is opened is in `sqlite_file`, a connection
-and its mutex in `sqlite_channel`, reading in `sqlite_reads`, writing in `sqlite_writes`, what a failure means in
-`sqlite_errors`. It never lets an exception of the driver out, and never leaves a transaction open behind a call.
+Floor 5. Imports what a store may import, and its siblings: the tables are in `sqlite_schema`, how a file is opened in
+`sqlite_file`, a connection and its mutex in `sqlite_channel`, reading in `sqlite_reads`, writing in `sqlite_writes`,
+what an erasure leaves to do in `sqlite_wiping`, what a failure means in `sqlite_errors`. It never lets an exception of
+the driver out, and never leaves a transaction open behind a call.
 
 Writes go through one connection and one mutex, each in a transaction that takes the file's write lock before it looks.
 Reads go through another connection, so that they wait for no writer.
@@ -11,6 +11,7 @@ Reads go through another connection, so that they wait for no writer.
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -25,11 +26,12 @@ from research_fsm.stores.memory import wall_clock
 from research_fsm.stores.sqlite_backup import copy as copy_file
 from research_fsm.stores.sqlite_channel import Channel
 from research_fsm.stores.sqlite_errors import DRIVER_ERRORS, busy, commit_failure
-from research_fsm.stores.sqlite_file import open_reader, open_writer, translated
+from research_fsm.stores.sqlite_file import identity, open_reader, open_writer, resolved, translated
 from research_fsm.stores.sqlite_joined import JoinedStore
 from research_fsm.stores.sqlite_lock import LockFile
 from research_fsm.stores.sqlite_reads import SQLiteReader, load, text_or_bytes
 from research_fsm.stores.sqlite_schema import read_secret
+from research_fsm.stores.sqlite_wiping import is_marked, wipe
 from research_fsm.stores.sqlite_writes import apply
 from research_fsm.stores.watch import OrderedWatch
 
@@ -41,6 +43,9 @@ _BUSY_TIMEOUT = timedelta(seconds=30)
 _LONGEST = timedelta(days=7)
 _NEARLY = 0.95
 """With this part of the wait left, the driver may wait for all of it: telling it otherwise takes two statements."""
+
+_PAUSE_SECONDS = 0.02
+"""Between two looks whether the readers of the write-ahead log have gone."""
 
 _CLOSED = "the store was closed; open another one"
 _OVER = "the snapshot is over; take another one"
@@ -72,7 +77,7 @@ class SQLiteStore(SQLiteReader):
     ) -> None:
         if not timedelta(0) <= busy_timeout <= _LONGEST:
             raise InvalidInput("busy_timeout", f"{busy_timeout} is not between 0 and {_LONGEST.days} days")
-        self._where, self._wait = _resolved(path), busy_timeout
+        self._where, self._wait = resolved(path), busy_timeout
         self._identity: tuple[int, int] | None = None
         self._unwiped = False
         self._writer = Channel(self._where, self._wait, self._open_writer)
@@ -82,6 +87,7 @@ class SQLiteStore(SQLiteReader):
         with self._writer.lock, translated(self._where, self._wait):
             try:
                 self._secret = read_secret(self._writer.get(), self._where)
+                self._wipe(self._writer.get())
             except BaseException:
                 self._writer.drop()
                 raise
@@ -103,7 +109,10 @@ class SQLiteStore(SQLiteReader):
     def close(self) -> None:
         """Wait for whoever is inside, then close the file. Snapshots that are open stay open."""
         self._channel.close(_CLOSED)
-        self._writer.close(_CLOSED)
+        with self._writer.lock:
+            if self._unwiped and self._writer.connection is not None:
+                self._wipe(self._writer.connection)
+            self._writer.close(_CLOSED)
         self._turn.close()
 
     def transact(self, query: Query, rule: Rule[A]) -> A:
@@ -163,7 +172,32 @@ class SQLiteStore(SQLiteReader):
             StoreError: It could not be written; no copy was kept.
         """
         with self._guest() as channel:
-            copy_file(channel.get(), self._where, _resolved(target), self._wait)
+            copy_file(channel.get(), self._where, resolved(target), self._wait)
+
+    def wipe(self, wait: timedelta = timedelta(0)) -> bool:
+        """Overwrite what is left of whoever was erased: empty the write-ahead log, which nobody may read from then.
+
+        It is tried with each erasure, and where somebody was reading tried again: by this store with its next commits
+        and when it is closed, by every other one when it is opened and in each recovery pass.
+
+        Args:
+            wait: How long to wait for readers; writers are not kept waiting meanwhile.
+
+        Returns:
+            Whether nothing is left, neither in the file nor in its write-ahead log.
+
+        Raises:
+            StoreError: The store could not be read.
+        """
+        deadline = time.monotonic() + wait / timedelta(seconds=1)
+        with self._channel.moment() as connection:
+            if not is_marked(connection):
+                return True
+        while not self._wipe_in_turn():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_PAUSE_SECONDS)
+        return True
 
     # --- a transaction -------------------------------------------------------------------------------------------
 
@@ -228,8 +262,7 @@ class SQLiteStore(SQLiteReader):
         settled = tickets[: len(tickets) - len(rest)]
         if world.written:
             self._end(connection, settled)
-            self._unwiped = self._unwiped or world.forgotten
-            if self._unwiped:
+            if world.forgotten or self._unwiped:
                 self._wipe(connection)
         else:
             self._abort()  # Costs no flush.
@@ -266,19 +299,26 @@ class SQLiteStore(SQLiteReader):
         except sqlite3.Error:
             self._writer.drop()
 
-    def _wipe(self, connection: sqlite3.Connection) -> None:
-        """Empty the write-ahead log, which still holds what was forgotten; tried again later if readers are in it."""
+    def _wipe_in_turn(self) -> bool:
+        """Wipe while no other process of ours writes: one in the middle of a commit would be in the way."""
+        with self._writer.lock:
+            try:
+                return self._turn.acquire(self._wait / timedelta(seconds=1)) >= 0 and self._wipe(self._writer.get())
+            finally:
+                self._turn.release()
+
+    def _wipe(self, connection: sqlite3.Connection) -> bool:
+        """Empty the write-ahead log if something was forgotten; what could not be done now is tried again later."""
         self._unwiped = True
         try:
             with self._waiting(connection, timedelta(0)):
-                busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                self._unwiped = not wipe(connection)
         except sqlite3.Error:
             self._writer.drop()
         except BaseException:
             self._writer.drop()
             raise
-        else:
-            self._unwiped = bool(busy)
+        return not self._unwiped
 
     @contextmanager
     def _waiting(self, connection: sqlite3.Connection, wait: timedelta) -> Iterator[None]:
@@ -297,7 +337,7 @@ class SQLiteStore(SQLiteReader):
         if not fresh:
             self._check_identity()
         connection = open_writer(self._where, self._wait, create=fresh)
-        self._identity = _identity(self._where)
+        self._identity = identity(self._where)
         return connection
 
     def _open_reader(self) -> sqlite3.Connection:
@@ -306,7 +346,7 @@ class SQLiteStore(SQLiteReader):
             return open_reader(self._where, self._wait)
 
     def _check_identity(self) -> None:
-        if _identity(self._where) != self._identity:
+        if identity(self._where) != self._identity:
             raise StoreUnavailable(self._where, "the file was moved or replaced; close the store and open it again")
 
     @contextmanager
@@ -319,23 +359,3 @@ class SQLiteStore(SQLiteReader):
             yield channel
         finally:
             channel.close(_OVER)
-
-
-def _resolved(path: str | os.PathLike[str]) -> str:
-    try:
-        name = os.fsdecode(path)
-    except TypeError:
-        raise InvalidInput("path", f"must be the name of a file, as a text or a path, not {path!r}") from None
-    if not name or name == ":memory:" or "\0" in name:
-        raise InvalidInput("path", f"{name!r} is not the name of a file; for a store in memory use MemoryStore")
-    if "://" in name:  # Not repeated, since it may have a password in it.
-        raise InvalidInput("path", "is an address, and must be the name of a file; for PostgreSQL use PostgresStore")
-    return os.path.realpath(name)
-
-
-def _identity(where: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(where)  # noqa: PTH116 - it is asked before each write, and Path.stat takes twice as long.
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

@@ -16,15 +16,41 @@ from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from research_fsm.errors import StoreReadOnly, StoreUnavailable
+from research_fsm.errors import InvalidInput, StoreReadOnly, StoreUnavailable
 from research_fsm.stores.sqlite_errors import DRIVER_ERRORS, failure, primary_code
 from research_fsm.stores.sqlite_schema import foreign, is_empty, migrate, needs_migration
 
-__all__ = ["connect", "open_reader", "open_writer", "translated"]
+__all__ = ["connect", "identity", "open_reader", "open_writer", "resolved", "translated"]
 
 
 _SMALLEST = 512
 """The size in bytes of the smallest page, and so of the smallest database."""
+
+
+def resolved(path: str | os.PathLike[str]) -> str:
+    """Return the absolute name of a file, with every symbolic link resolved.
+
+    Raises:
+        InvalidInput: It is no name of a file.
+    """
+    try:
+        name = os.fsdecode(path)
+    except TypeError:
+        raise InvalidInput("path", f"must be the name of a file, as a text or a path, not {path!r}") from None
+    if not name or name == ":memory:" or "\0" in name:
+        raise InvalidInput("path", f"{name!r} is not the name of a file; for a store in memory use MemoryStore")
+    if "://" in name:  # Not repeated, since it may have a password in it.
+        raise InvalidInput("path", "is an address, and must be the name of a file; for PostgreSQL use PostgresStore")
+    return os.path.realpath(name)
+
+
+def identity(where: str) -> tuple[int, int] | None:
+    """Return what tells a file from another one that took its name; None if there is none."""
+    try:
+        found = os.stat(where)  # noqa: PTH116 - it is asked before each write, and Path.stat takes twice as long.
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def connect(path: str, mode: str, wait: timedelta) -> sqlite3.Connection:

@@ -7,6 +7,7 @@ import sqlite3
 
 from research_fsm.errors import WriteRejected
 from research_fsm.stores.batch import Changes, taken
+from research_fsm.stores.sqlite_wiping import mark
 
 __all__ = ["apply"]
 
@@ -104,9 +105,10 @@ def apply(connection: sqlite3.Connection, where: str, changes: Changes) -> None:
                 for row in changes.tokens.values()
             ],
         )
-    for stream in changes.forgotten:
+    if changes.forgotten:
         for statement in _FORGOTTEN:
-            connection.execute(statement, (stream,))
+            connection.executemany(statement, [(stream,) for stream in changes.forgotten])
+        mark(connection)
 
 
 def _append(connection: sqlite3.Connection, where: str, changes: Changes) -> None:

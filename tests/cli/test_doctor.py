@@ -43,6 +43,7 @@ def test_everything_is_looked_at(program: Program) -> None:
         "journal mode",
         "integrity",
         "log",
+        "erasures",
         "clock",
         "queue",
         "recovery",

@@ -118,7 +118,12 @@ def test_a_history_outlives_the_person(program: Program) -> None:
     """An erased person is not found any more, and their history is still told."""
     person_id = program.complete()
     assert program.json("mark-stale", person_id) == {"outcome": "marked_stale", "person_id": person_id}
-    assert program.json("erase", person_id) == {"outcome": "erased", "person_id": person_id, "engine_runs": []}
+    assert program.json("erase", person_id) == {
+        "outcome": "erased",
+        "person_id": person_id,
+        "engine_runs": [],
+        "wiped": True,
+    }
     assert program("status", person_id).exit_code == 5
     assert [event["type"] for event in program.json("history", person_id)][-2:] == ["ReportMarkedStale", "PersonErased"]
     assert program.json("list", "acme") == []

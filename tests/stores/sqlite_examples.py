@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from research_fsm.storage import Head, NewEvent, Query, Rule, Store, StreamWrite, View, Write
-from research_fsm.stores.sqlite import SQLiteStore
 
 T = TypeVar("T")
 
@@ -76,11 +75,6 @@ def plain(path: Path) -> Iterator[sqlite3.Connection]:
 def contents(folder: Path) -> dict[str, bytes]:
     """Return every file of a folder. No store of this process may be open in it: reading a file drops its locks."""
     return {entry.name: entry.read_bytes() for entry in sorted(folder.iterdir()) if entry.is_file()}
-
-
-def log_holds_forgotten(store: SQLiteStore) -> bool:
-    """Tell whether the write-ahead log still has to be emptied of something that was forgotten."""
-    return store._unwiped
 
 
 def broken_links(store: Store) -> list[int]:

@@ -39,7 +39,6 @@ from tests.stores.sqlite_examples import (
     contents,
     driver_error,
     end,
-    log_holds_forgotten,
     plain,
 )
 
@@ -323,15 +322,6 @@ def test_a_transaction_that_was_left_open_is_aborted_by_the_next(store: SQLiteSt
     assert len(list(store.events())) == 1
     assert store.transact(*appending("a", 2)) == 2
     assert len(list(store.events())) == 2
-
-
-def test_wiping_that_fails_is_tried_again(store: SQLiteStore) -> None:
-    """What was forgotten is committed; that the log could not be emptied is no failure of the call."""
-    make_faulty(store, "PRAGMA wal_checkpoint", driver_error(sqlite3.SQLITE_IOERR, "SQLITE_IOERR"))
-    store.transact(Query(), lambda _view, _now: Write(answer=None, forgotten=("a",)))
-    assert log_holds_forgotten(store)
-    store.transact(*appending("a", 2))
-    assert not log_holds_forgotten(store)
 
 
 # --- rules -------------------------------------------------------------------------------------------------------

@@ -16,7 +16,6 @@ from tests.stores.sqlite_examples import (
     broken_links,
     clock,
     end,
-    log_holds_forgotten,
     plain,
     writing,
 )
@@ -166,30 +165,6 @@ def test_what_sqlite_cannot_hold_is_invalid_input(store: SQLiteStore) -> None:
     with pytest.raises(InvalidInput, match="64 bits"):
         store.transact(*writing(Write(answer=None, streams=(end("a", 0, 1, due=1 << 64),))))
     assert list(store.heads()) == []
-
-
-def test_forgotten_text_is_in_no_file(store: SQLiteStore, path: Path) -> None:
-    """Not in the pages, and not in the write-ahead log: from the moment the call returns, or readers are gone."""
-    documents = {("a", "profile"): b"MARGARET-" * 1000}
-    store.transact(*writing(Write(answer=None, streams=(end("a", 0, 1),), documents=documents)))
-    with store.snapshot() as frozen:
-        assert frozen.read(Query(streams=("a",), documents=("profile",))).documents == documents
-        store.transact(*writing(Write(answer=None, forgotten=("a",))))
-        assert log_holds_forgotten(store)
-        assert frozen.read(Query(streams=("a",), documents=("profile",))).documents == documents
-    store.transact(*appending("b", 1))
-    assert not log_holds_forgotten(store)
-    assert path.with_name("store.db-wal").stat().st_size == 0
-    store.close()
-    assert b"MARGARET" not in path.read_bytes()
-
-
-def test_forgetting_empties_the_log_at_once(store: SQLiteStore, path: Path) -> None:
-    """Nobody is reading, so the write-ahead log has no bytes when the call returns."""
-    store.transact(*appending("a", 1))
-    assert path.with_name("store.db-wal").stat().st_size > 0
-    store.transact(*writing(Write(answer=None, forgotten=("a",))))
-    assert path.with_name("store.db-wal").stat().st_size == 0
 
 
 # --- indexes -----------------------------------------------------------------------------------------------------
