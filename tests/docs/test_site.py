@@ -28,6 +28,7 @@ INTERNAL = {
     "audit.*": "parts of the audit",
     "checkpoints.*": "parts of checkpoints, which names what is in them",
     "cli*": "the command line is public, not what it is made of",
+    "columns": "what a row must be, for whoever reads one",
     "compare_replay": "a part of compare",
     "copying": "what folds are fast by",
     "decide*": "rules: public is what a door answers",
