@@ -24,6 +24,7 @@ from research_fsm.compare_replay import Line
 from research_fsm.errors import InvalidInput
 from research_fsm.outcomes import Json
 from research_fsm.storage import Reader
+from research_fsm.visible import visible
 
 __all__ = ["Change", "Difference", "Interpretation", "ThisVersion", "checkout", "compare"]
 
@@ -82,9 +83,14 @@ class Difference:
     type: str
     changes: tuple[Change, ...]
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Where they part, and a line for each change."""
+        changes = (f"    {change}" for change in self.changes)
+        return (f"{self.stream}: they part at version {self.version}, {self.type}", *changes)
+
     def __str__(self) -> str:
-        lines = (f"    {change}" for change in self.changes)
-        return "\n".join((f"{self.stream}: they part at version {self.version}, {self.type}", *lines))
+        return "\n".join(map(visible, self.lines))
 
 
 def compare(reader: Reader, theirs: Interpretation, ours: Interpretation | None = None) -> Iterator[Difference]:

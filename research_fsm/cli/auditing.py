@@ -17,6 +17,7 @@ from research_fsm.cli.session import Session, common_options
 from research_fsm.errors import InvalidInput
 from research_fsm.laws import Erased, Finding
 from research_fsm.storage import Reader
+from research_fsm.visible import visible_json
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -153,7 +154,7 @@ def make(session: Session, key_file: str) -> Exit:
     until = _settled(session) if session.on_server else None  # Whoever writes to a file has it alone.
     with evidence(session) as log:
         text = checkpoints.sign(checkpoints.make(log, until=until), secret)
-    session.show({"checkpoint": text}, lambda: text)
+    session.show({"checkpoint": text}, lambda: tuple(text.splitlines()))
     return Exit.DONE
 
 
@@ -183,7 +184,7 @@ def check(session: Session, file: str, key_file: str, proof: str | None, newer: 
             checkpoints.load_consistency(_text(proof)), stated, _checkpoint(newer, public)
         )
         problems = [] if continued else ["the proof does not show that the later log continues the earlier one"]
-    session.show({"problems": problems}, lambda: "\n".join(problems) or "it holds")
+    session.show({"problems": problems}, lambda: tuple(problems) or "it holds")
     return Exit.FINDINGS if problems else Exit.DONE
 
 
@@ -208,7 +209,7 @@ def prove(session: Session, file: str, key_file: str, event: tuple[str, int] | N
         else:
             later = _checkpoint(str(newer), public)
             text = checkpoints.prove_consistency(log, stated.events, later.events).text()
-    session.line(text)
+    session.line(visible_json(text))
     return Exit.DONE
 
 

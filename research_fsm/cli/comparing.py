@@ -39,7 +39,8 @@ def compare(session: Session, other: str) -> Exit:
     """
     with evidence(session) as log, _named(other) as theirs:
         found = list(differences(log, theirs))
-    session.show([attrs.asdict(one) for one in found], lambda: "\n".join(map(str, found)) or "the versions agree")
+    words = tuple(line for one in found for line in one.lines)
+    session.show([attrs.asdict(one) for one in found], lambda: words or "the versions agree")
     return Exit.FINDINGS if found else Exit.DONE
 
 

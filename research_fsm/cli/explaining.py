@@ -42,7 +42,7 @@ def explain(
         found = explaining.explain(log, person_id, point, policy=policy)
     if isinstance(found, PersonNotFound):
         return session.answer(found)
-    session.show(_shape(found), lambda: str(found))
+    session.show(_shape(found), lambda: found.sentences)
     return Exit.DONE
 
 

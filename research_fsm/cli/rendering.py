@@ -1,6 +1,7 @@
 """How results look to people: tables, a timeline, a progress bar.
 
-Floor 6; the only module that imports rich. Text from outside is never read as markup.
+Floor 6; the only module that imports rich. Text from outside is never read as markup, and none of its
+control characters is drawn.
 """
 
 import io
@@ -8,7 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +21,7 @@ from research_fsm.reads import Balance, PersonDetails, ReportDetails
 from research_fsm.rfc3339 import format_time
 from research_fsm.storage import RecordedEvent, Token
 from research_fsm.timeline import credits_in_words, in_words, run_in_words
+from research_fsm.visible import visible, visible_json
 
 __all__ = [
     "balance",
@@ -49,18 +51,17 @@ def to_text(drawing: RenderableType, *, terminal: bool, width: int | None) -> st
         terminal: Whether colours may be used.
         width: Columns, or None for the terminal's own.
     """
-    plain = Text(drawing) if isinstance(drawing, str) else drawing
     console = Console(
         file=io.StringIO(),
         force_terminal=terminal,
         no_color=not terminal,
         width=width,
         highlight=False,
-        soft_wrap=not isinstance(plain, Table),  # A table is fitted to the terminal, JSON is never broken.
+        soft_wrap=not isinstance(drawing, Table),  # A table is fitted to the terminal, JSON is never broken.
         legacy_windows=False,
     )
     with console.capture() as captured:
-        console.print(plain)
+        console.print(drawing)
     lines = captured.get().splitlines()
     return "\n".join(line if terminal else line.rstrip() for line in lines)
 
@@ -79,51 +80,49 @@ def balance(found: Balance) -> RenderableType:
     """Draw an owner's credits."""
     table = _facts(found.owner)
     for name in ("available", "granted", "revoked", "held", "charged", "refunded"):
-        table.add_row(name, Text(str(getattr(found, name)), justify="right"))
+        table.add_row(name, _said(str(getattr(found, name)), justify="right"))
     return table
 
 
 def people(found: Sequence[PersonDetails]) -> RenderableType:
     """Draw people, one a line."""
     if not found:
-        return Text("nobody")
+        return _said("nobody")
     table = _table("person", "status", "since", "run", "reports", "who")
     for one in found:
-        run, reports = str(one.run_no or "-"), str(one.reports or "-")
-        table.add_row(
-            Text(one.person_id), _status(one), Text(_time(one.since)), Text(run), Text(reports), Text(_who(one.profile))
-        )
+        cells = (_time(one.since), str(one.run_no or "-"), str(one.reports or "-"), _who(one.profile))
+        table.add_row(_said(one.person_id), _status(one), *map(_said, cells))
     return table
 
 
 def person(found: PersonDetails) -> RenderableType:
     """Draw a person."""
     table = _facts(found.person_id)
-    table.add_row("who", Text(_who(found.profile)))
-    table.add_row("owner", Text(f"{found.owner} ({found.kind})"))
+    table.add_row("who", _said(_who(found.profile)))
+    table.add_row("owner", _said(f"{found.owner} ({found.kind})"))
     table.add_row("status", _status(found))
-    table.add_row("since", Text(_time(found.since)))
+    table.add_row("since", _said(_time(found.since)))
     if found.run_id is not None:
-        table.add_row("run", Text(f"{found.run_no} ({found.run_id})"))
+        table.add_row("run", _said(f"{found.run_no} ({found.run_id})"))
     if found.deadline is not None and found.status is Status.RUNNING:
-        table.add_row("deadline", Text(_time(found.deadline)))
-    table.add_row("reports", Text(str(found.reports)))
+        table.add_row("deadline", _said(_time(found.deadline)))
+    table.add_row("reports", _said(str(found.reports)))
     if found.reported_at is not None:
-        table.add_row("latest report", Text(_time(found.reported_at)))
+        table.add_row("latest report", _said(_time(found.reported_at)))
     if found.failures_in_a_row:
         words = "; for a human" if found.failures_in_a_row >= _FAILURES_FOR_A_HUMAN else ""
-        table.add_row("failures in a row", Text(f"{found.failures_in_a_row}{words}"))
+        table.add_row("failures in a row", _said(f"{found.failures_in_a_row}{words}"))
     if found.failure is not None:
-        table.add_row("why it failed", Text(found.failure))
-    table.add_row("added", Text(_time(found.added_at)))
+        table.add_row("why it failed", _said(found.failure))
+    table.add_row("added", _said(_time(found.added_at)))
     return table
 
 
 def report(found: ReportDetails) -> RenderableType:
     """Draw a report: its content is free JSON."""
-    parts = [Text(f"report {found.version} of {found.person_id}, {_time(found.generated_at)}", style="bold")]
+    parts = [_said(f"report {found.version} of {found.person_id}, {_time(found.generated_at)}", style="bold")]
     if found.change_summary is not None:
-        parts += [Text("what is new:"), Text(_json(found.change_summary))]
+        parts += [_said("what is new:"), Text(_json(found.change_summary))]
     return Group(*parts, Text(_json(found.content)))
 
 
@@ -131,24 +130,19 @@ def history(found: Sequence[RecordedEvent]) -> RenderableType:
     """Draw a person's life as a timeline."""
     table = _table("position", "time", "what happened", "run", "credits")
     for event in found:
-        table.add_row(
-            Text(str(event.position)),
-            Text(_time(event.at, digits=3)),
-            Text(in_words(event)),
-            Text(run_in_words(event)),
-            Text(credits_in_words(event)),
-        )
+        words = (in_words(event), run_in_words(event), credits_in_words(event))
+        table.add_row(*map(_said, (str(event.position), _time(event.at, digits=3), *words)))
     return table
 
 
 def tokens(found: Sequence[Token]) -> RenderableType:
     """Draw access tokens, one a line."""
     if not found:
-        return Text("no tokens")
+        return _said("no tokens")
     table = _table("token id", "owner", "kind", "created", "revoked")
     for one in found:
         revoked = "-" if one.revoked_at is None else _time(one.revoked_at)
-        table.add_row(*map(Text, (one.token_id, one.owner, one.kind, _time(one.created_at), revoked)))
+        table.add_row(*map(_said, (one.token_id, one.owner, one.kind, _time(one.created_at), revoked)))
     return table
 
 
@@ -160,12 +154,12 @@ def findings(found: Sequence[Finding], laws: Mapping[str, str], erased: Sequence
         parts.append(_marked("problem" if broken else "ok", law, laws.get(law, "")))
         for one in broken:
             place = one.stream if one.version is None else f"{one.stream} version {one.version}"
-            parts.append(Text(f"    {place}: {one.words}"))
-    parts.extend(Text(str(one)) for one in erased[:_ERASED_AT_MOST])
+            parts.append(_said(f"    {place}: {one.words}"))
+    parts.extend(_said(str(one)) for one in erased[:_ERASED_AT_MOST])
     if len(erased) > _ERASED_AT_MOST:
-        parts.append(Text(f"{len(erased) - _ERASED_AT_MOST} more people were erased: --json names them"))
+        parts.append(_said(f"{len(erased) - _ERASED_AT_MOST} more people were erased: --json names them"))
     kept = "the log keeps every law" if laws is STATEMENTS else "the log keeps each of these laws"
-    parts.append(Text(f"{len(found)} finding{'' if len(found) == 1 else 's'}" if found else kept))
+    parts.append(_said(f"{len(found)} finding{'' if len(found) == 1 else 's'}" if found else kept))
     return Group(*parts)
 
 
@@ -177,9 +171,14 @@ def examination(checks: Sequence[tuple[str, str, str]]) -> RenderableType:
 # --- parts -------------------------------------------------------------------------------------------------------
 
 
+def _said(text: str, style: str = "", justify: JustifyMethod | None = None) -> Text:
+    """Draw what may have been written by anybody, on one line."""
+    return Text(visible(text), style, justify=justify)
+
+
 def _marked(verdict: str, name: str, words: str) -> Text:
     mark, colour = _MARKS[verdict]
-    return Text.assemble((f"{mark} ", colour), (name, "bold"), f": {words}" if words else "")
+    return Text.assemble((f"{mark} ", colour), (visible(name), "bold"), f": {visible(words)}" if words else "")
 
 
 def _table(*titles: str) -> Table:
@@ -190,7 +189,7 @@ def _table(*titles: str) -> Table:
 
 
 def _facts(title: str) -> Table:
-    table = Table(box=None, pad_edge=False, show_header=False, title=Text(title, style="bold"), title_justify="left")
+    table = Table(box=None, pad_edge=False, show_header=False, title=_said(title, style="bold"), title_justify="left")
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     return table
@@ -198,7 +197,7 @@ def _facts(title: str) -> Table:
 
 def _status(found: PersonDetails) -> Text:
     phase = f" ({found.phase})" if found.status is Status.RUNNING else ""
-    return Text(f"{found.status}{phase}", style=_COLOURS.get(found.status, ""))
+    return _said(f"{found.status}{phase}", style=_COLOURS.get(found.status, ""))
 
 
 def _who(profile: Mapping[str, Json]) -> str:
@@ -209,7 +208,7 @@ def _who(profile: Mapping[str, Json]) -> str:
 
 
 def _json(value: Json) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2)
+    return visible_json(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def _time(micros: int, *, digits: int = 0) -> str:

@@ -118,7 +118,7 @@ def recover(
         done = runs.recover()
     for person_id, error in done.errors:
         session.note(f"Error: person {person_id}: {error}")
-    session.show(shapes.recovery(done), lambda: _in_words(done) or "nothing was overdue")
+    session.show(shapes.recovery(done), lambda: tuple(map(str, done.recovered)) or "nothing was overdue")
     return Exit.STORE_ERROR if done.errors else Exit.DONE
 
 
@@ -172,8 +172,4 @@ def _tell_in_a_line(session: Session, done: RecoveryPass) -> None:
     if session.as_json:
         session.event(shapes.recovery(done))
     elif done.recovered:
-        session.line(_in_words(done))
-
-
-def _in_words(done: RecoveryPass) -> str:
-    return "\n".join(str(one) for one in done.recovered)
+        session.show(None, lambda: tuple(map(str, done.recovered)))

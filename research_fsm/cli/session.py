@@ -1,6 +1,7 @@
 """What every command shares: which store, whether to print JSON, and the one way to print or to open.
 
 Floor 6. Standard output carries results alone; notes, progress and refusals of the human kind go to standard error.
+What words are about may have been written by anybody: no control character of theirs is printed, and no end of a line.
 A reader that went away (``history X | head``) ends nothing: what was asked for is still done, and the exit code still
 says how it went.
 """
@@ -29,6 +30,7 @@ from research_fsm.requests import Dispatcher
 from research_fsm.runs import Runs
 from research_fsm.storage import Store
 from research_fsm.stores.postgres_address import Place, is_url
+from research_fsm.visible import visible, visible_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -130,14 +132,20 @@ class Session:
 
     # --- printing ---
 
-    def show(self, value: Json, drawing: "Callable[[], RenderableType]") -> None:
-        """Print a result: as JSON, or as drawn for people."""
-        if self.as_json:
-            self.line(_as_json(value, indent=2))
-            return
-        from research_fsm.cli import rendering
+    def show(self, value: Json, drawing: "Callable[[], str | tuple[str, ...] | RenderableType]") -> None:
+        """Print a result: as JSON, or for people, in a line or some, or as it is drawn."""
+        drawn = None if self.as_json else drawing()
+        match drawn:
+            case None:
+                self.line(_as_json(value, indent=2))
+            case str():
+                self.line(visible(drawn))
+            case tuple():
+                self.line("\n".join(map(visible, drawn)))
+            case _:
+                from research_fsm.cli import rendering
 
-        self.line(rendering.to_text(drawing(), terminal=_is_terminal(), width=_width()))
+                self.line(rendering.to_text(drawn, terminal=_is_terminal(), width=_width()))
 
     def event(self, value: Json, words: str = "") -> None:
         """Print something as it happens: one line of JSON, or a note."""
@@ -148,7 +156,7 @@ class Session:
 
     def row(self, value: Json, words: str) -> bool:
         """Print one of many results: a line of JSON, or of words. Returns whether somebody still reads them."""
-        return self.line(_as_json(value, indent=None) if self.as_json else words)
+        return self.line(_as_json(value, indent=None) if self.as_json else visible(words))
 
     def answer(self, answer: Answer, **besides: Json) -> Exit:
         """Print the domain's answer, and return how it ends the program.
@@ -165,7 +173,7 @@ class Session:
         elif isinstance(answer, Refusal):
             self.note(str(answer))
         else:
-            self.line(str(answer))
+            self.line(visible(str(answer)))
         return verdict.exit
 
     def error(self, error: ResearchError, **facts: Json) -> Exit:
@@ -192,7 +200,10 @@ class Session:
         return Exit(error.exit_code) if error.exit_code in set(Exit) else Exit.USAGE
 
     def line(self, text: str) -> bool:
-        """Print to standard output, and return whether somebody still reads it; a reader that went away is not told."""
+        """Print to standard output as it is, and return whether somebody still reads it.
+
+        A reader that went away is not told.
+        """
         try:
             click.echo(text.removesuffix("\n"))
         except BrokenPipeError:
@@ -201,8 +212,8 @@ class Session:
         return True
 
     def note(self, text: str) -> None:
-        """Print to standard error."""
-        click.echo(text, err=True)
+        """Print a line to standard error."""
+        click.echo(visible(text), err=True)
 
 
 def _times_to_text(facts: dict[str, Json]) -> dict[str, Json]:
@@ -217,7 +228,7 @@ def _times_to_text(facts: dict[str, Json]) -> dict[str, Json]:
 
 def _as_json(value: Json, indent: int | None) -> str:
     encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "")
-    return json.dumps(value, ensure_ascii=encoding != "utf8", indent=indent)
+    return visible_json(json.dumps(value, ensure_ascii=encoding != "utf8", indent=indent))
 
 
 def _is_terminal() -> bool:

@@ -17,6 +17,8 @@ from types import FrameType
 
 from attrs import frozen
 
+from research_fsm.visible import visible
+
 __all__ = ["Task", "logging_to_stderr", "side_by_side"]
 
 Task = Callable[[threading.Event], None]
@@ -115,11 +117,23 @@ def _signals_to(news: _News) -> Iterator[None]:
             signal.signal(signum, old)
 
 
+class _Visible(logging.Formatter):
+    """Writes no control of a message, nor of an error's words behind it, to a terminal."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name.
+        """Return the line."""
+        return visible(super().formatMessage(record))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, and behind it the lines of a traceback."""
+        return "\n".join(map(visible, super().format(record).split("\n")))
+
+
 @contextmanager
 def logging_to_stderr() -> Iterator[None]:
     """Write this library's log, and everybody's warnings, to standard error while the program works."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_Visible("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root, ours = logging.getLogger(), logging.getLogger("research_fsm")
     level = ours.level
     root.addHandler(handler)

@@ -6,6 +6,7 @@ Floor 3, pure. It imports words alone.
 from attrs import field, frozen
 
 from research_fsm.rfc3339 import format_time
+from research_fsm.visible import visible
 
 __all__ = ["Erased", "Finding", "Law"]
 
@@ -46,7 +47,7 @@ class Finding:
 
     def __str__(self) -> str:
         place = self.stream if self.version is None else f"{self.stream} version {self.version}"
-        return f"{self.law}: {place}: {self.words}"
+        return visible(f"{self.law}: {place}: {self.words}")
 
 
 @frozen
@@ -72,4 +73,4 @@ class Erased:
             return f"microsecond {self.at}"
 
     def __str__(self) -> str:
-        return f"{self.person_id} was erased on {self.when} by {self.actor or 'somebody who was not named'}"
+        return visible(f"{self.person_id} was erased on {self.when} by {self.actor or 'somebody who was not named'}")
