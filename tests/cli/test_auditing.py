@@ -88,7 +88,7 @@ def test_a_first_look_says_what_it_looked_at(program: Program) -> None:
 
 
 def test_a_cut_tail_is_found_by_the_checkpoint_alone(program: Program, key: str) -> None:
-    """Cut off together with its head, an account is missed by nothing but the checkpoint."""
+    """Cut off together with its head and its keys, an account is missed by nothing but the checkpoint."""
     program.complete()
     program("grant", "other", 5)
     old = stated(program, key, "old.txt")
@@ -96,6 +96,7 @@ def test_a_cut_tail_is_found_by_the_checkpoint_alone(program: Program, key: str)
         edited.execute("DROP TRIGGER events_no_delete")
         edited.execute("DELETE FROM events WHERE stream = 'account:other'")
         edited.execute("DELETE FROM heads WHERE stream = 'account:other'")
+        edited.execute("DELETE FROM unique_keys WHERE stream = 'account:other'")
     edited.close()
     assert program.json("verify")["findings"] == []
     (finding,) = program.json("verify", "--checkpoint", old, "--key", f"{key}.pub", code=1)["findings"]
