@@ -5,7 +5,7 @@ every hash is made anew, and compared with the one that was exported. So nothing
 says, and no store needs a second way in.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TypeVar
 
@@ -15,6 +15,7 @@ from research_fsm import account as accounts
 from research_fsm import codec, decide, merkle, transactions
 from research_fsm import person as people
 from research_fsm.audit import beside
+from research_fsm.audit.receipts import receipts_after
 from research_fsm.errors import InvalidInput, LogUnreadable
 from research_fsm.events import CreditsGranted, CreditsRevoked, RunStarted
 from research_fsm.exported import Document, read
@@ -24,6 +25,7 @@ from research_fsm.storage import (
     Query,
     QueueEntry,
     Reader,
+    Receipt,
     RecordedEvent,
     Rule,
     StreamWrite,
@@ -93,9 +95,10 @@ def load(
 ) -> Imported:
     """Write the log of an export into an empty store: the same events at the same times in the same order.
 
-    Heads, keys of runs and grants, and the embedded queue are made from the events. What the log does not say does not
-    come back: answers to request keys, access tokens, which addresses a partner's people have, and the secret. So the
-    new store is for looking at, and not to carry a service on. If it fails on the way, a store that committed meanwhile
+    Heads, keys of runs and grants, receipts of runs, and the embedded queue are made from the events. What the log does
+    not say does not come back: what was asked under a request key, so that asking again is refused; refusals, access
+    tokens, which addresses a partner's people have, and the secret. So the new store is for looking at, and not to
+    carry a service on. If it fails on the way, a store that committed meanwhile
     holds a part, and is to be deleted.
 
     Args:
@@ -190,6 +193,8 @@ def _import(into: Transacts, moment: _Together, policy: Policy) -> None:
             answer=None,
             streams=tuple(one.write for one in writes),
             keys=tuple(key for one in writes for key in one.keys),
+            receipts=tuple(receipt for one in writes for receipt in one.receipts),
+            settled={key: answer for one in writes for key, answer in one.settled.items()},
             documents=moment.documents,
             enqueued=tuple(one.entry for one in writes if one.entry is not None),
             dequeued=tuple(one.left for one in writes if one.left is not None),
@@ -204,6 +209,8 @@ class _Stream:
 
     write: StreamWrite
     keys: tuple[UniqueKey, ...] = ()
+    receipts: tuple[Receipt, ...] = ()
+    settled: Mapping[str, bytes] = Factory(dict)
     entry: QueueEntry | None = None
     left: str | None = None
 
@@ -232,7 +239,12 @@ class _Stream:
     ) -> "_Stream":
         stream, before = happened[0].stream, transactions.person_in(view, person_id)
         decoded = [codec.decode_person_event(one) for one in happened]
-        person = people.fold(before, ((event, now) for event in decoded))
+        person, begun, said = before, set[str](), dict[str, bytes]()
+        for event in decoded:
+            previous, person = person, people.evolve(person, event, now)
+            answers = dict(receipts_after(previous, event, person))
+            begun |= answers.keys() if isinstance(event, RunStarted) else set()
+            said |= answers
         write = _written(
             happened,
             expected,
@@ -245,7 +257,8 @@ class _Stream:
         waited, waits = transactions.waits(before), transactions.waits(person)
         entry = QueueEntry(person.run.run_id, stream) if waits and not waited and person.run is not None else None
         left = before.run.run_id if waited and not waits and before.run is not None else None
-        return cls(write, keys, entry, left)
+        receipts = tuple(Receipt(key, stream, "", said.pop(key)) for key in begun)
+        return cls(write, keys, receipts, said, entry, left)
 
     @classmethod
     def _ledger(cls, view: View, owner: str, expected: int, happened: list[RecordedEvent]) -> "_Stream":

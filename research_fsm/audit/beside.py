@@ -6,9 +6,14 @@ no event, and never writes. The rows it is given may hold anything.
 
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import starmap
+from typing import Any
+
+from attrs import astuple
 
 from research_fsm import codec, transactions
 from research_fsm.audit.memory import Lane, Listed, Remembered, Scratch, by_name
+from research_fsm.audit.receipts import receipts_differ
 from research_fsm.audit.streams import Stream
 from research_fsm.columns import mistyped, printable, well_typed
 from research_fsm.events import CreditsGranted, CreditsRevoked, RunStarted
@@ -16,7 +21,7 @@ from research_fsm.laws import Finding
 from research_fsm.lifecycle import Phase, Status
 from research_fsm.person import Hold, Person
 from research_fsm.policy import micros
-from research_fsm.storage import Head, QueueEntry, Reader, UniqueKey
+from research_fsm.storage import Head, QueueEntry, Reader, Receipt, UniqueKey
 
 __all__ = ["key_of_grant", "key_of_run", "keys_differ", "rows_differ", "unsettled"]
 
@@ -67,7 +72,11 @@ def keys_differ(log: Reader, called_for: Listed[tuple[int, str, bytes]]) -> Iter
 
 
 def rows_differ(
-    log: Reader, streams: Remembered[Stream], documents: Listed[tuple[int, str, str]], scratch: Scratch
+    log: Reader,
+    streams: Remembered[Stream],
+    documents: Listed[tuple[int, str, str]],
+    receipts: Listed[tuple[str, int, bytes]],
+    scratch: Scratch,
 ) -> Iterator[Finding]:
     """Look, stream by stream, at what is missing from it, and hold what stands beside the log against it.
 
@@ -75,20 +84,26 @@ def rows_differ(
         log: Where the rows are.
         streams: Every stream, as far as it was followed.
         documents: By stream: the version of an event that names a document, its name, and its digest.
-        scratch: Where the queue's entries are sorted.
+        receipts: By stream: a receipt's key, the version of the event that calls for it, and what it says.
+        scratch: Where the receipts and the queue's entries are sorted by stream.
     """
-    now, entries = log.now(), Listed[tuple[str, str, int | None]](scratch)
+    now, entries, filed = log.now(), Listed[tuple[str, str, int | None]](scratch), Listed[tuple[Any, ...]](scratch)
     for entry in log.entries():
         entries.add(_text(entry.stream), (entry.run_id, entry.stream, entry.lease_until))
+    for receipt in log.receipts():
+        filed.add(_text(receipt.stream), astuple(receipt, recurse=False))
     followed = Lane(streams.everything())
     heads = Lane((_text(head.stream), head) for head in log.heads())
     kept = Lane((_text(stream), (name, body)) for stream, name, body in log.documents())
     named, waiting = Lane(documents.items()), Lane(entries.items())
-    for name in by_name(followed, heads, named, kept, waiting):
+    called_for, answered = Lane(receipts.items()), Lane(filed.items())
+    for name in by_name(followed, heads, named, kept, waiting, called_for, answered):
         known = next((stream for stream in followed.take(name) if stream.first is not None), None)
         if known is not None:
             yield from unsettled(name, known)
         yield from _documents_differ(name, known, named.take(name), kept.take(name))
+        person = None if known is None else known.person
+        yield from receipts_differ(person, called_for.take(name), starmap(Receipt, answered.take(name)), name)
         yield from _heads_differ(name, known, heads.take(name))
         yield from _entries_differ(name, known, [QueueEntry(*entry) for entry in waiting.take(name)], now)
 

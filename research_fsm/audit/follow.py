@@ -12,6 +12,7 @@ from research_fsm import person as people
 from research_fsm.account import credits_for
 from research_fsm.audit import beside
 from research_fsm.audit.memory import Listed, Remembered, Scratch
+from research_fsm.audit.receipts import receipts_after
 from research_fsm.audit.streams import Stream, documents_of, remembered
 from research_fsm.columns import mistyped, printable, well_typed
 from research_fsm.errors import LogUnreadable
@@ -57,6 +58,7 @@ class Follower:
         self.streams: Remembered[Stream] = remembered(scratch, at_hand)
         self.documents: Listed[tuple[int, str, str]] = Listed(scratch)
         self.keys: Listed[tuple[int, str, bytes]] = Listed(scratch)
+        self.receipts: Listed[tuple[str, int, bytes]] = Listed(scratch)
         self._requests: Listed[tuple[str, int]] = Listed(scratch)
         self._erased = erased
         self._grants: Remembered[_Grant] = Remembered(scratch, at_hand, lambda _: _NOT_GRANTED)
@@ -128,6 +130,8 @@ class Follower:
         stream.owed += credits_for(person_id, before.run, after.run)
         for name, digest in documents_of(event):
             self.documents.add(recorded.stream, (recorded.version, name, digest))
+        for receipt, answer in receipts_after(before, event, after):
+            self.receipts.add(recorded.stream, (receipt, recorded.version, answer))
         if isinstance(event, RunStarted):
             key = beside.key_of_run(recorded.stream, event)
             self.keys.add(key.key, (recorded.version, key.stream, key.value))

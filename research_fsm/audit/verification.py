@@ -81,7 +81,7 @@ def verify(
         yield from beside.keys_differ(log, audit.keys)
         # Where documents are not asked for, none is there: it is as if no event had named any.
         named = audit.documents if "documents_match" in asked(log, imported=imported) else Listed(scratch)
-        yield from beside.rows_differ(log, audit.streams, named, scratch)
+        yield from beside.rows_differ(log, audit.streams, named, audit.receipts, scratch)
 
 
 def verify_events(

@@ -46,7 +46,7 @@ def test_nobody_learns_of_what_is_another_owners(forger: Forger, edit: str, tmp_
 AMBIGUOUS = {"another owner", "a head's link"}
 """Edits after which what says whose it is names two owners."""
 
-NOBODYS = {"another stream", "a document of nobody"}
+NOBODYS = {"another stream", "a document of nobody", "a refusal of nobody's"}
 """Edits of what is no owner's."""
 
 

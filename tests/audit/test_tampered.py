@@ -329,6 +329,46 @@ TAMPERED: dict[str, tuple[Edit, str, str]] = {
         ACME,
     ),
     "a run's key more": (_sql("INSERT INTO unique_keys VALUES ('run:x', ?, '1', 0)", "ada"), "keys_are_kept", "ada"),
+    "a receipt less": (_sql("DELETE FROM receipts WHERE stream = ?", "ada"), "keys_are_kept", "ada"),
+    "a receipt's run": (
+        _sql("UPDATE receipts SET answer = replace(answer, '\"run_no\":1', '\"run_no\":77') WHERE stream = ?", "ada"),
+        "keys_are_kept",
+        "ada",
+    ),
+    "a receipt that is no answer": (
+        _sql("UPDATE receipts SET answer = 'garbage' WHERE stream = ?", "ada"),
+        "keys_are_kept",
+        "ada",
+    ),
+    "a receipt that is no text": (
+        _sql("UPDATE receipts SET answer = x'ff00' WHERE stream = ?", "ada"),
+        "keys_are_kept",
+        "ada",
+    ),
+    "a receipt's stream": (_sql("UPDATE receipts SET stream = x'ff' WHERE stream = ?", "ada"), "keys_are_kept", "ada"),
+    "a receipt's key": (_sql("UPDATE receipts SET key = x'ff' WHERE stream = ?", "ada"), "keys_are_kept", "ada"),
+    "a receipt of somebody else": (
+        _sql("UPDATE receipts SET stream = ? WHERE stream = ?", "bob", "ada"),
+        "keys_are_kept",
+        "bob",
+    ),
+    "a receipt of no run": (
+        _sql("INSERT INTO receipts SELECT 'x', stream, fingerprint, answer FROM receipts WHERE stream = ?", "ada"),
+        "keys_are_kept",
+        "ada",
+    ),
+    "a refusal of nobody's": (
+        lambda f: f.sql.execute(
+            "INSERT INTO receipts VALUES ('x', 'person:nobody', '', '[\"AlreadyAdded\",{\"person_id\":\"nobody\"}]')"
+        ),
+        "keys_are_kept",
+        "person:nobody",
+    ),
+    "an erased fingerprint": (
+        _sql("UPDATE receipts SET fingerprint = 'who it was' WHERE stream = ?", "cy"),
+        "keys_are_kept",
+        "cy",
+    ),
     "an entry less": (_sql("DELETE FROM queue WHERE stream = ?", "bob"), "way_out", "bob"),
     "an entry for no run": (
         _sql("INSERT INTO queue (run_id, stream) VALUES ('x', ?)", "ada"),

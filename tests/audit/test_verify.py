@@ -15,6 +15,7 @@ from research_fsm import Profile, Runs, codec, transactions
 from research_fsm.account import EMPTY
 from research_fsm.account import fold as fold_account
 from research_fsm.audit import verification, verify
+from research_fsm.audit.receipts import receipts_after
 from research_fsm.events import (
     AccountEvent,
     AttemptArmed,
@@ -43,9 +44,10 @@ from research_fsm.events import (
 )
 from research_fsm.laws import STATEMENTS, Finding
 from research_fsm.laws.steps import stale_changes_nothing
+from research_fsm.person import evolve as evolve_person
 from research_fsm.person import fold as fold_person
 from research_fsm.person import nobody
-from research_fsm.storage import Query, QueueEntry, Reader, RecordedEvent, StreamWrite, UniqueKey, View, Write
+from research_fsm.storage import Query, QueueEntry, Reader, Receipt, RecordedEvent, StreamWrite, UniqueKey, View, Write
 from research_fsm.stores.memory import MemoryStore
 from research_fsm.stores.sqlite import SQLiteStore
 from research_fsm.worker import Worker
@@ -111,6 +113,7 @@ class ForgedLog:
             answer=None,
             streams=tuple(streams),
             keys=tuple({key.key: key for key in reversed(kept)}.values()) if keys else (),
+            receipts=tuple(one for person_id, events in people.items() for one in _receipts(person_id, events)),
             documents=bodies if documents else {},
             enqueued=entries,
         )
@@ -154,6 +157,14 @@ def _run_key(person_id: str, event: PersonEvent) -> Iterator[UniqueKey]:
     if isinstance(event, RunStarted):
         stream = transactions.person_stream(person_id)
         yield UniqueKey(transactions.run_key(event.run_id), stream, codec.encode(event.run_no))
+
+
+def _receipts(person_id: str, events: list[PersonEvent]) -> list[Receipt]:
+    person, answers = nobody(person_id), dict[str, bytes]()
+    for event in events:
+        before, person = person, evolve_person(person, event, 1)
+        answers |= receipts_after(before, event, person)
+    return [Receipt(key, transactions.person_stream(person_id), "", answer) for key, answer in answers.items()]
 
 
 def _grant_keys(owner: str, event: AccountEvent) -> Iterator[UniqueKey]:
