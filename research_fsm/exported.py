@@ -7,7 +7,6 @@ hashed: what is written again is the same byte for byte.
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
@@ -149,6 +148,8 @@ def read(lines: Iterable[str]) -> Iterator[RecordedEvent | Document]:
             recorded = _event_in(number, found)
             tree.append(recorded.hash)
             yield recorded
+    if not number:
+        raise LogUnreadable("line 1", "is missing: the file is empty")
     if not ended:
         raise LogUnreadable(f"line {number}", "is the last one and does not say that it is: the file was cut off")
 
@@ -175,10 +176,14 @@ def _event_in(number: int, found: dict[str, Any]) -> RecordedEvent:
     if {name: type(value) for name, value in found.items()} != _COLUMNS:
         raise LogUnreadable(f"line {number}", f"should have {', '.join(_COLUMNS)}, each of its type")
     try:
-        data, meta, own = found["data"].encode(), found["meta"].encode(), bytes.fromhex(found["hash"])
+        data, meta = found["data"].encode(), found["meta"].encode()
         found["stream"].encode()
-    except ValueError as error:
-        raise LogUnreadable(f"line {number}", str(error)) from None
+    except UnicodeEncodeError:
+        raise LogUnreadable(f"line {number}", "holds half of a surrogate pair, which no UTF-8 can say") from None
+    try:
+        own = bytes.fromhex(found["hash"])
+    except ValueError:
+        raise LogUnreadable(f"line {number}", "has a hash that is not hexadecimal") from None
     return RecordedEvent(**{**found, "data": data, "meta": meta, "hash": own})
 
 
@@ -187,7 +192,7 @@ def _document_in(number: int, found: dict[str, Any]) -> Document:
         case {"stream": str(stream), "document": str(name), "body": str(body)}:
             try:
                 return Document(stream, name, base64.b64decode(body, validate=True))
-            except binascii.Error as error:
-                raise LogUnreadable(f"line {number}", str(error)) from None
+            except ValueError:
+                raise LogUnreadable(f"line {number}", "has a body that is not base64") from None
         case _:
             raise LogUnreadable(f"line {number}", "should have a stream, a document and its body")

@@ -102,7 +102,7 @@ def verify_events(
                 audit.follow(recorded)
                 yield from audit.findings()
         except LogUnreadable as error:
-            yield Finding("readable", error.what, None, f"{error.problem}; nothing behind it was looked at")
+            yield Finding("readable", "the file", None, f"{error}; nothing behind it was looked at")
             return
         yield from audit.keys_used_twice()
         for name, stream in audit.streams.everything():

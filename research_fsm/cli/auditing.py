@@ -3,7 +3,7 @@
 Floor 6. Decides nothing, and writes to no store.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,7 +16,7 @@ from research_fsm.cli.exits import Exit
 from research_fsm.cli.session import Session, common_options
 from research_fsm.errors import InvalidInput
 from research_fsm.laws import Erased, Finding
-from research_fsm.storage import Reader
+from research_fsm.storage import Reader, RecordedEvent
 from research_fsm.visible import visible_json
 
 if TYPE_CHECKING:
@@ -74,7 +74,9 @@ def verify(
         "findings": [shapes.finding(one) for one in looked.found],
         "erased": [shapes.erased(one) for one in looked.erased],
     }
-    session.show(facts, lambda: rendering.findings(looked.found, looked.laws, looked.erased))
+    session.show(
+        facts, lambda: rendering.findings(looked.found, looked.laws, looked.erased, to_the_end=looked.to_the_end)
+    )
     return Exit.FINDINGS if looked.found else Exit.DONE
 
 
@@ -85,14 +87,20 @@ class _Looked:
     laws: Mapping[str, str]
     found: list[Finding] = Factory(list)
     erased: list[Erased] = Factory(list)
+    to_the_end: bool = True
 
 
 def _at_lines(session: Session, file: str) -> _Looked:
     from research_fsm import audit, exported
 
-    looked = _Looked(audit.OF_EVENTS)
+    looked = _Looked(audit.OF_EVENTS, to_the_end=False)
+
+    def events(lines: Iterable[str]) -> Iterator[RecordedEvent]:
+        yield from exported.events(lines)
+        looked.to_the_end = True
+
     with Path(file).open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
-        looked.found += audit.verify_events(counted(session, exported.events(lines)), looked.erased.append)
+        looked.found += audit.verify_events(counted(session, events(lines)), looked.erased.append)
     return looked
 
 

@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 _COLOURS = {Status.IDLE: "cyan", Status.RUNNING: "yellow", Status.COMPLETE: "green", Status.FAILED: "red"}
-_MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
+_MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red"), "unknown": ("?", "yellow")}
 _KEPT_WHOLE = frozenset({"person", "position", "reports", "run", "since", "status", "time", "token id"})
 _FAILURES_FOR_A_HUMAN = 2
 _ERASED_AT_MOST = 20
@@ -146,15 +146,22 @@ def tokens(found: Sequence[Token]) -> RenderableType:
     return table
 
 
-def findings(found: Sequence[Finding], laws: Mapping[str, str], erased: Sequence[Erased]) -> RenderableType:
-    """Draw every law that was looked at, kept or broken, with each place where it is broken; and who was erased."""
-    parts = []
+def findings(
+    found: Sequence[Finding], laws: Mapping[str, str], erased: Sequence[Erased], *, to_the_end: bool = True
+) -> RenderableType:
+    """Draw every law that was looked at, kept or broken, with each place where it is broken; and who was erased.
+
+    What is not broken as far as a log could be read is not called kept.
+    """
+    parts, whole = [], "ok" if to_the_end else "unknown"
     for law in dict.fromkeys((*laws, *(one.law for one in found))):
         broken = [one for one in found if one.law == law]
-        parts.append(_marked("problem" if broken else "ok", law, laws.get(law, "")))
+        parts.append(_marked("problem" if broken else whole, law, laws.get(law, "")))
         for one in broken:
             place = one.stream if one.version is None else f"{one.stream} version {one.version}"
             parts.append(_said(f"    {place}: {one.words}"))
+    if not to_the_end:
+        parts.append(_said("?: asked only of what could be read"))
     parts.extend(_said(str(one)) for one in erased[:_ERASED_AT_MOST])
     if len(erased) > _ERASED_AT_MOST:
         parts.append(_said(f"{len(erased) - _ERASED_AT_MOST} more people were erased: --json names them"))

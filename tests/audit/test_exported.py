@@ -1,6 +1,7 @@
 """A log leaves a store and comes into another hash for hash, and no half or edited file passes for one."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -156,7 +157,7 @@ def test_an_edited_event_is_found_in_the_file(store: Store) -> None:
 
 
 WRONG: dict[str, tuple[Callable[[list[str]], list[str]], str]] = {
-    "nothing": (lambda _: [], "line 0: is the last one"),
+    "nothing": (lambda _: [], "line 1: is missing: the file is empty"),
     "no format": (lambda lines: lines[1:], "line 1: should say"),
     "no end": (lambda lines: lines[:-1], "the file was cut off"),
     "an event less": (lambda lines: [*lines[:3], *lines[4:]], "are not all"),
@@ -168,11 +169,11 @@ WRONG: dict[str, tuple[Callable[[list[str]], list[str]], str]] = {
     "a field less": (lambda lines: [lines[0], "{}", *lines[1:]], "line 2: should have position"),
     "a number as text": (lambda lines: edited(lines, 1, version="1"), "line 2: should have position"),
     "yes as a number": (lambda lines: edited(lines, 1, version=True), "line 2: should have position"),
-    "half a pair": (lambda lines: edited(lines, 1, stream="\ud800"), "line 2: "),
-    "no hexadecimal": (lambda lines: edited(lines, 1, hash="zz"), "line 2: "),
+    "half a pair": (lambda lines: edited(lines, 1, stream="\ud800"), "line 2: holds half of a surrogate pair"),
+    "no hexadecimal": (lambda lines: edited(lines, 1, hash="zz"), "line 2: has a hash that is not hexadecimal"),
     "no base64": (
         lambda lines: [lines[0], '{"stream":"a","document":"b","body":"?"}', *lines[1:]],
-        "line 2: ",
+        "line 2: has a body that is not base64",
     ),
     "no body": (lambda lines: [lines[0], '{"stream":"a","document":"b"}', *lines[1:]], "and its body"),
 }
@@ -185,7 +186,10 @@ def test_what_is_no_whole_export_is_refused(store: Store, wrong: str) -> None:
     lines = edit(list(exported.export(store)))
     with pytest.raises(LogUnreadable, match=words):
         list(exported.read(lines))
-    assert "readable" in {finding.law for finding in verify_events(exported.events(lines))}
+    (finding,) = [one for one in verify_events(exported.events(lines)) if one.law == "readable"]
+    assert finding.stream == "the file"
+    assert re.search(words, finding.words)
+    assert finding.words.endswith("; nothing behind it was looked at")
 
 
 def test_a_document_before_the_first_event_is_refused(store: Store) -> None:

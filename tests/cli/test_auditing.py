@@ -65,6 +65,23 @@ def test_the_report_says_who_was_erased(program: Program) -> None:
     assert program.json("verify", "--exported", "log.jsonl") == {"findings": [], "erased": erased}
 
 
+@pytest.mark.parametrize("lines_left", [0, 1, 4])
+@pytest.mark.parametrize("more", [[], ["{}\n"]])
+def test_what_could_not_be_asked_is_not_called_kept(program: Program, lines_left: int, more: list[str]) -> None:
+    """Where a file cannot be read on, no law is known to hold of the rest; those that are broken before are named."""
+    program.complete()
+    program("export", "log.jsonl")
+    lines = Path("log.jsonl").read_text().replace('"PersonAdded"', '"PersonErased"').splitlines(keepends=True)
+    Path("log.jsonl").write_text("".join([*lines[:lines_left], *more]))
+    result = program("verify", "--exported", "log.jsonl")
+    assert result.exit_code == 1
+    assert "✓" not in result.stdout
+    assert result.stdout.count("✗ readable") == 1
+    assert ("✗ chained" in result.stdout) is (lines_left == 4)
+    assert "? never_overdrawn: " in result.stdout
+    assert "?: asked only of what could be read\n" in result.stdout
+
+
 def test_a_first_look_says_what_it_looked_at(program: Program) -> None:
     """It names its laws and no others, finds a head elsewhere, and cannot be had of an exported file."""
     program.complete()
