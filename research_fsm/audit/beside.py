@@ -193,7 +193,7 @@ def _head_differs(head: Head, stream: Stream | None) -> Iterator[str]:
     if person is not None and head.tag != person.phase:
         yield f"the head is tagged {head.tag}, the person is {person.phase}"
     if person is not None and head.link != transactions.account_stream(person.owner):
-        yield f"the head links to {head.link}, the person is {person.owner}'s"
+        yield f"the head links to {head.link}, the person is {person.owner or 'nobody'}'s"
     if stream.account is not None and (head.tag, head.link, head.due) != (transactions.ACCOUNT, None, None):
         yield f"an account's head is tagged {head.tag}, links to {head.link} and is due at {head.due}"
 

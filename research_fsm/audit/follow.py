@@ -188,7 +188,7 @@ def _called_for(person: Stream, event: _CreditsOfRun, account: str) -> str | Non
     if person.person is None or not person.owed:
         return f"no run of person {event.person_id} calls for {type(event).__name__}"
     if transactions.account_stream(person.person.owner) != account:
-        return f"person {event.person_id} is {person.person.owner}'s"
+        return f"person {event.person_id} is {person.person.owner or 'nobody'}'s"
     wanted, *later = person.owed
     person.owed = tuple(later)
     return None if wanted == event else f"the person's run calls for {wanted}, not {event}"

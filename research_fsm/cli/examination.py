@@ -163,7 +163,8 @@ def of_triggers(there: Collection[str], wanted: Collection[str]) -> Check:
     missing = [name for name in wanted if name not in there]
     if not missing:
         return Check("log", "ok", "append-only, by triggers")
-    words = f"{' and '.join(missing)} is missing or disabled: somebody could have changed the log, so verify it"
+    are = "is" if len(missing) == 1 else "are"
+    words = f"{' and '.join(missing)} {are} missing or disabled: somebody could have changed the log, so verify it"
     return Check("log", "problem", words)
 
 

@@ -384,6 +384,15 @@ def _digest_of(forger: Forger, name: str) -> object:
     return forger.sql.execute(words, (forger.stream(name),)).fetchone()[0]
 
 
+def test_whose_nobody_can_read_is_nobodys(forger: Forger, tmp_path: Path) -> None:
+    """Where the event that names the owner cannot be read, no finding speaks of a name that is not there."""
+    forger.change("ada", "PersonAdded", more=1)
+    with SQLiteStore(tmp_path / "log.db") as store:
+        words = [one.words for one in verify(store)]
+    assert any("is nobody's" in one for one in words)
+    assert not any("is 's" in one for one in words)
+
+
 @pytest.mark.parametrize("edit", TAMPERED)
 def test_it_is_found(forger: Forger, edit: str, tmp_path: Path) -> None:
     """Verify finds it, under the law that it breaks, in the stream where it is, and says in words what is wrong."""

@@ -86,6 +86,10 @@ def test_a_trigger_that_was_dropped_is_a_problem(program: Program) -> None:
     check = _checks(program, code=1)["log"]
     assert check["verdict"] == "problem"
     assert check["words"].startswith("events_no_update is missing or disabled")
+    _edit(program, "DROP TRIGGER events_no_delete")
+    words = _checks(program, code=1)["log"]["words"]
+    assert " and events_no_" in words
+    assert " are missing or disabled" in words
 
 
 def test_without_a_store_the_machine_is_examined_all_the_same(program: Program) -> None:

@@ -203,6 +203,18 @@ def test_a_store_that_cannot_be_opened_is_7_and_untouched(program: Program) -> N
     assert program.store.read_bytes() == before
 
 
+def test_an_event_that_cannot_be_read_is_named(program: Program) -> None:
+    """For a program, as what it is; where the store is, whoever asked knows."""
+    person_id = program.person()
+    with sqlite3.connect(program.store) as edited:
+        edited.execute("DROP TRIGGER events_no_update")
+        edited.execute("UPDATE events SET data = '{}'")
+    edited.close()
+    told = program.json("explain", person_id, code=7)
+    assert told.keys() == {"error", "what", "problem"}
+    assert (told["error"], told["what"]) == ("store_error", "PersonAdded schema 1")
+
+
 def test_a_busy_store_is_75(program: Program) -> None:
     """A store that another process keeps locked is busy: nothing was done, try again."""
     program("grant", "acme", 5)
