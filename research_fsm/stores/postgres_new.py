@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
 
-from research_fsm.errors import CommitUnknown, InvalidInput, ResearchError
+from research_fsm.errors import CommitUnknown, InvalidInput, ResearchError, WriteRejected
 from research_fsm.storage import Query, Rule
 from research_fsm.stores.batch import Changes, World, taken
 from research_fsm.stores.postgres_address import Place
@@ -173,18 +173,24 @@ class NewStore(PostgresReader):
             query: The streams that they name.
 
         Raises:
-            WriteRejected: A unique key is taken.
+            WriteRejected: A unique key is taken, or there is a receipt already.
             StoreError: It could not be done.
         """
         with self._wire.translated():
             world = self._load(query).world
         yield _Together(world, self._wire.where, self._now)
-        names = tuple(world.changes.keys)
         with self._wire.translated():
-            there = self._load(Query(keys=names)).world.keys if names else {}
-            if there:
-                raise taken(self._wire.where, there.values())
+            self._check_names(world.changes)
             world.write_out(self._apply)
+
+    def _check_names(self, changes: Changes) -> None:
+        """Name what is taken already: the server would only say that something is."""
+        query = Query(keys=tuple(changes.keys), receipts=tuple(changes.receipts))
+        there = self._load(query).world
+        if there.keys:
+            raise taken(self._wire.where, there.keys.values())
+        for key in there.receipts:
+            raise WriteRejected(self._wire.where, f"there is a receipt {key} already")
 
     def _load(self, query: Query) -> Loaded:
         return load(self._wire.run, self._dialect, [query], self._history, clock=self._now, lock=False)

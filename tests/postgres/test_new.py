@@ -29,7 +29,7 @@ from research_fsm.errors import (
     StoreUnavailable,
     WriteRejected,
 )
-from research_fsm.storage import Query, UniqueKey, View, Write
+from research_fsm.storage import Query, Receipt, UniqueKey, View, Write
 from research_fsm.stores.memory import MemoryStore
 from research_fsm.stores.postgres import PostgresStore
 from research_fsm.stores.postgres_errors import ServerSaid, WireLost
@@ -47,7 +47,7 @@ TABLES = {
     "unique_keys": "key, stream, value, personal",
     "documents": "stream, name, body",
     "queue": "rank() OVER (ORDER BY position), run_id, stream, lease_until",
-    "receipts": "key",
+    "receipts": "key, stream, fingerprint, answer",
     "tokens": "token_id",
 }
 
@@ -65,13 +65,13 @@ def lines() -> list[str]:
         for number in range(8)
     ]
     for person_id in people[:4]:
-        runs.start(person_id).accepted()
+        runs.start(person_id, key=f"first {person_id}").accepted()
     worker = Worker(runs, lambda _: {"found": "☃'\\"})
     assert worker.run_once()
     assert worker.run_once()
     for person_id in (people[0], *people[4:7]):
         runs.mark_stale(person_id)
-        runs.start(person_id)
+        runs.start(person_id, key=f"second {person_id}")
     runs.erase(people[1])
     return list(exported.export(runs.store, with_documents=True))
 
@@ -124,7 +124,7 @@ def test_a_new_store_is_the_one_that_lived(
     assert done == lived(f"{address}?schema=lived", lines)
     found = tables(address, "made")
     assert found == tables(address, "lived")
-    assert min(len(found[name]) for name in ("events", "heads", "unique_keys", "documents", "queue")) > 1
+    assert min(len(found[name]) for name in ("events", "heads", "unique_keys", "documents", "queue", "receipts")) > 1
     assert done.root.hex() == json.loads(lines[-1])["root"]
     with PostgresStore(f"{address}?schema=made", create=False) as store:
         assert list(verify(store)) == []
@@ -243,21 +243,30 @@ def test_a_role_that_may_make_no_schema_is_told_so(address: str, lines: list[str
             tell(client, f"DROP ROLE {role}")
 
 
-# --- keys ----------------------------------------------------------------------------------------------------------
+# --- names ---------------------------------------------------------------------------------------------------------
 
 
-def taking(stream: str, key: str) -> tuple[Query, Callable[[View, int], Write[None]]]:
+Taking = Callable[[str, str], tuple[Query, Callable[[View, int], Write[None]]]]
+
+
+def with_key(stream: str, name: str) -> tuple[Query, Callable[[View, int], Write[None]]]:
     """Make a transaction that begins a stream and takes a unique key."""
-
-    def rule(_: View, __: int) -> Write[None]:
-        taken = UniqueKey(key, stream, b"null", personal=False)
-        return Write(answer=None, streams=(end(stream, 0, 1),), keys=(taken,))
-
-    return Query(streams=(stream,)), rule
+    write = Write(answer=None, streams=(end(stream, 0, 1),), keys=(UniqueKey(name, stream, b"null", personal=False),))
+    return Query(streams=(stream,)), lambda _view, _now: write
 
 
+def with_receipt(stream: str, name: str) -> tuple[Query, Callable[[View, int], Write[None]]]:
+    """Make a transaction that begins a stream and leaves a receipt."""
+    write = Write(answer=None, streams=(end(stream, 0, 1),), receipts=(Receipt(name, stream, "", b"null"),))
+    return Query(streams=(stream,)), lambda _view, _now: write
+
+
+@pytest.mark.parametrize(
+    ("taking", "words"),
+    [(with_key, "the unique key mine is taken"), (with_receipt, "there is a receipt mine already")],
+)
 @pytest.mark.parametrize("together", [True, False])
-def test_a_key_is_taken_once(address: str, *, together: bool) -> None:
+def test_a_name_is_taken_once(address: str, taking: Taking, words: str, *, together: bool) -> None:
     """Whether it was taken by what is already written or by what is not, it is named, and there is no store."""
 
     def twice(new: NewStore) -> None:
@@ -270,10 +279,7 @@ def test_a_key_is_taken_once(address: str, *, together: bool) -> None:
             into.transact(*taking("c", "other"))
             into.transact(*taking("b", "mine"))
 
-    with (
-        pytest.raises(WriteRejected, match="the unique key mine is taken"),
-        new_store(f"{address}?schema=made", lambda: 1, WAIT) as new,
-    ):
+    with pytest.raises(WriteRejected, match=words), new_store(f"{address}?schema=made", lambda: 1, WAIT) as new:
         twice(new)
     assert schemas(address) == []
 
