@@ -14,8 +14,8 @@ from datetime import timedelta
 from research_fsm.feed import follow
 from research_fsm.outcomes import AlreadyRunning, Claimed, Queued, QueueEmpty
 from research_fsm.runs import Runs
-from research_fsm.storage import Query, Receipt, View, Write
-from research_fsm.testing.suites.base import StoreSuite, at_once, contents, end_of, loaded, note, put, written
+from research_fsm.storage import Query, View, Write
+from research_fsm.testing.suites.base import StoreSuite, at_once, contents, end_of, loaded, note, put
 from research_fsm.testing.suites.expect import same, that, the
 from research_fsm.testing.suites.service import added, check_whole
 
@@ -41,15 +41,14 @@ class DurableSuite(StoreSuite):
             person_id = added(runs, credits=2)
             runs.start(person_id, owner="acme", key="k").accepted()
             runs.tokens.create("acme")
-            written(store, Write(answer=None, receipts=(Receipt("r", "a", "print", b"1"),)))
-            before, secret = contents(store), store.secret
+            before, secret, (receipt,) = contents(store), store.secret, store.receipts()
             taken = the(Claimed, runs.take())
             after = contents(store)
         that(before != after, "an entry that was taken is not to be seen in the queue")
         with self.opened() as (again, _):
             same(contents(again), after)
             same(again.secret, secret)
-            same(loaded(again, Query(receipts=("r",))).receipts["r"].answer, b"1")
+            same(loaded(again, Query(receipts=(receipt.key,))).receipts, {receipt.key: receipt})
             Runs(again).complete(taken.run_id, 1, taken.external_id, "done").accepted()
             check_whole(again)
 
