@@ -9,6 +9,7 @@ from attrs import frozen
 from research_fsm.lifecycle import Phase, Status
 from research_fsm.outcomes import Action, AlreadyRunning, InsufficientCredits, PersonNotFound, Queued, how_many_credits
 from research_fsm.rfc3339 import format_time
+from research_fsm.visible import visible
 
 __all__ = ["Cause", "Explanation", "Holder", "Look", "Recovery", "StartAnswered", "time_in_words"]
 
@@ -225,7 +226,7 @@ class Explanation:
         return (*said, str(self.start), str(self.recovery))
 
     def __str__(self) -> str:
-        return "\n".join(self.sentences)
+        return "\n".join(map(visible, self.sentences))
 
 
 def _listed(numbers: tuple[int, ...]) -> str:

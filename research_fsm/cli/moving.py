@@ -53,7 +53,8 @@ def export(session: Session, file: str, with_documents: bool) -> Exit:  # noqa: 
 def import_log(session: Session, file: str) -> Exit:
     """Make a new store from an exported FILE: the same events with the same hashes in the same order.
 
-    In a database the store is a schema, which must not exist yet: postgresql://user@host/database?schema=name.
+    In a database the store is a schema, which must not exist yet: postgresql://user@host/database?schema=name. A file
+    that was exported without documents makes a store that is verified with `verify --imported`.
     """
     with Path(file).open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
         into = _into_schema if session.on_server else _into_file

@@ -6,6 +6,7 @@ A reader that went away (``history X | head``) ends nothing: what was asked for 
 says how it went.
 """
 
+import io
 import json
 import os
 import sys
@@ -196,7 +197,10 @@ class Session:
         if self.as_json:
             self.line(_as_json({"error": "invalid_request", "problem": error.format_message()}, indent=2))
         else:
-            error.show()
+            shown = io.StringIO()
+            error.show(shown)
+            for line in shown.getvalue().splitlines():
+                self.note(line)
         return Exit(error.exit_code) if error.exit_code in set(Exit) else Exit.USAGE
 
     def line(self, text: str) -> bool:

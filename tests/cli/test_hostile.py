@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from research_fsm import Profile, Runs, codec
 from research_fsm.cli import cli, session
 from research_fsm.cli.together import logging_to_stderr
+from research_fsm.explain import Explanation, explain
 from research_fsm.laws import Erased, Finding
 from research_fsm.outcomes import GrantIdReused, Revoked
 from research_fsm.stores.sqlite import SQLiteStore
@@ -190,6 +191,15 @@ def test_findings_in_python_are_lines() -> None:
         assert visible(WORST) in str(one)
 
 
+def test_explanations_in_python_are_lines(marked: Marked) -> None:
+    """A line for each sentence."""
+    with SQLiteStore(marked.copy(WORST)) as store:
+        found = explain(store, marked.names["erased"])
+    assert isinstance(found, Explanation)
+    assert any(WORST in one for one in found.sentences)
+    assert str(found).split("\n") == [visible(one) for one in found.sentences]
+
+
 def test_errors_are_lines() -> None:
     """Refusals and errors, too, whoever wrote the words in them."""
     result = CliRunner().invoke(cli, ["--store", WORST, "list", "acme"], color=True)
@@ -207,6 +217,28 @@ def test_logged_messages_are_lines(capsys: pytest.CaptureFixture[str]) -> None:
     written = capsys.readouterr().err
     assert {one for one in written if visible(one) != one} == {"\n"}
     assert visible(WORST) in written.splitlines()[0]
+
+
+def test_mistakes_are_told_in_harmless_characters() -> None:
+    """Those in how the program was called, by a script that was given somebody's words."""
+    result = CliRunner().invoke(cli, ["add", "acme", "--from", WORST.replace("/", "")], color=True)
+    assert result.exit_code == 2
+    assert {one for one in result.output if visible(one) != one} == {"\n"}
+
+
+def test_a_proof_is_harmless_and_says_what_is_there(marked: Marked, tmp_path: Path) -> None:
+    """It says what the event says."""
+    program = Program(marked.copy(WORST))
+    for words in (["key", "key"], ["make", "--key", "key"]):
+        made = program("checkpoint", *words).stdout
+    (tmp_path / "stated").write_text(made)
+    stream = f"account:{WORST}"
+    about = ("stated", "--key", "key.pub")
+    proof = CliRunner().invoke(
+        cli, ["--store", str(program.store), "checkpoint", "prove", *about, "--event", stream, "1"]
+    )
+    assert {one for one in proof.stdout if visible(one) != one} == {"\n"}
+    assert json.loads(proof.stdout)["stream"] == stream
 
 
 def test_answers_are_lines(capsys: pytest.CaptureFixture[str]) -> None:
