@@ -16,7 +16,7 @@ from attrs import define, field
 
 from research_fsm.driver import in_thread
 from research_fsm.errors import FeedStalled, InvalidInput, StoreUnavailable
-from research_fsm.storage import Extent, RecordedEvent, Store, Watch
+from research_fsm.storage import Extent, Followed, RecordedEvent, Watch
 
 __all__ = ["PATIENCE", "follow", "follow_async", "settled"]
 
@@ -34,20 +34,20 @@ _log = logging.getLogger(__name__)
 
 
 def follow(
-    store: Store, *, after: int = 0, wait: timedelta | None = None, patience: timedelta = PATIENCE
+    store: Followed, *, after: int = 0, wait: timedelta | None = None, patience: timedelta = PATIENCE
 ) -> Generator[RecordedEvent, None, None]:
     """Yield the events behind a position, and those that come; see `runs.Runs.follow`."""
     return _followed(store, _Pace(after, wait, patience))
 
 
 def follow_async(
-    store: Store, *, after: int = 0, wait: timedelta | None = None, patience: timedelta = PATIENCE
+    store: Followed, *, after: int = 0, wait: timedelta | None = None, patience: timedelta = PATIENCE
 ) -> AsyncGenerator[RecordedEvent, None]:
     """Yield the events behind a position, and those that come, to whoever awaits them; see `runs.Runs.follow`."""
     return _followed_async(store, _Pace(after, wait, patience))
 
 
-def settled(store: Store, *, patience: timedelta = PATIENCE) -> int:
+def settled(store: Followed, *, patience: timedelta = PATIENCE) -> int:
     """Return the position up to which nothing can be added to the log any more: at least as far as it reaches now.
 
     Args:
@@ -69,7 +69,7 @@ def settled(store: Store, *, patience: timedelta = PATIENCE) -> int:
             watch.wait(pause)
 
 
-def _followed(store: Store, pace: "_Pace") -> Generator[RecordedEvent, None, None]:
+def _followed(store: Followed, pace: "_Pace") -> Generator[RecordedEvent, None, None]:
     with closing(store.watch()) as watch:
         while True:
             try:
@@ -84,7 +84,7 @@ def _followed(store: Store, pace: "_Pace") -> Generator[RecordedEvent, None, Non
                 watch.wait(pause)
 
 
-async def _followed_async(store: Store, pace: "_Pace") -> AsyncGenerator[RecordedEvent, None]:
+async def _followed_async(store: Followed, pace: "_Pace") -> AsyncGenerator[RecordedEvent, None]:
     with closing(await in_thread(store.watch)) as watch:
         while True:
             try:
@@ -99,7 +99,7 @@ async def _followed_async(store: Store, pace: "_Pace") -> AsyncGenerator[Recorde
                 await watch.wait_async(pause)
 
 
-def _settled(store: Store, watch: Watch, pace: "_Pace") -> list[RecordedEvent]:
+def _settled(store: Followed, watch: Watch, pace: "_Pace") -> list[RecordedEvent]:
     """Return the next events before which nothing can be added any more."""
     extent = watch.extent()
     pace.see(extent)

@@ -20,6 +20,7 @@ from attrs import field, frozen
 
 __all__ = [
     "Extent",
+    "Followed",
     "Head",
     "NewEvent",
     "Query",
@@ -430,7 +431,25 @@ class Watch(Protocol):
         ...
 
 
-class Store(Reader, Protocol):
+class Followed(Protocol):
+    """A log that is read as it grows."""
+
+    def events(self, stream: str | None = None, *, after: int = 0) -> Iterator[RecordedEvent]:
+        """Yield the events that there are now, as a `Reader` does."""
+        ...
+
+    def watch(self) -> Watch:
+        """Open an eye on the end of the log.
+
+        A store that gives positions in the order of its commits returns a `stores.watch.OrderedWatch`.
+
+        Raises:
+            StoreError: It could not be opened.
+        """
+        ...
+
+
+class Store(Reader, Followed, Protocol):
     """A log with its heads, and the one way to change it."""
 
     @property
@@ -455,16 +474,6 @@ class Store(Reader, Protocol):
         Raises:
             StoreError: It could not be done; see the subclasses for what to do.
             BaseException: Whatever the rule raised, with nothing written.
-        """
-        ...
-
-    def watch(self) -> Watch:
-        """Open an eye on the end of the log.
-
-        A store that gives positions in the order of its commits returns a `stores.watch.OrderedWatch`.
-
-        Raises:
-            StoreError: It could not be opened.
         """
         ...
 

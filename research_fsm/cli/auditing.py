@@ -11,7 +11,16 @@ import click
 from attrs import Factory, define
 
 from research_fsm.cli import shapes
-from research_fsm.cli.evidence import counted, evidence, imported_option, note_if_imported, progress, write_new
+from research_fsm.cli.evidence import (
+    counted,
+    evidence,
+    following,
+    imported_option,
+    looking,
+    note_if_imported,
+    progress,
+    write_new,
+)
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.session import Session, common_options
 from research_fsm.errors import InvalidInput
@@ -160,7 +169,7 @@ def make(session: Session, key_file: str) -> Exit:
 
     secret = checkpoints.load_private_key(Path(key_file).read_bytes())
     until = _settled(session) if session.on_server else None  # Whoever writes to a file has it alone.
-    with evidence(session) as log:
+    with looking(session) as log:
         text = checkpoints.sign(checkpoints.make(log, until=until), secret)
     session.show({"checkpoint": text}, lambda: tuple(text.splitlines()))
     return Exit.DONE
@@ -211,7 +220,7 @@ def prove(session: Session, file: str, key_file: str, event: tuple[str, int] | N
     stated = _checkpoint(file, public)
     if (event is None) == (newer is None):
         raise InvalidInput("--event", "or --newer: one of them says what to prove")
-    with evidence(session) as log:
+    with looking(session) as log:
         if event is not None:
             text = checkpoints.prove_inclusion(log, *event, stated.events).text()
         else:
@@ -224,8 +233,8 @@ def prove(session: Session, file: str, key_file: str, event: tuple[str, int] | N
 def _settled(session: Session) -> int:
     from research_fsm import feed
 
-    with session.looking() as runs:
-        return feed.settled(runs.store)
+    with following(session) as log:
+        return feed.settled(log)
 
 
 def _checkpoint(file: str, public: "Ed25519PublicKey") -> "Checkpoint":

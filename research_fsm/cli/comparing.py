@@ -12,7 +12,7 @@ from pathlib import Path
 import attrs
 import click
 
-from research_fsm.cli.evidence import evidence
+from research_fsm.cli.evidence import looking
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.session import Session, common_options
 from research_fsm.compare import Interpretation, checkout
@@ -37,7 +37,7 @@ def compare(session: Session, other: str) -> Exit:
     A FOLDER is a checkout of this library, such as `git worktree add` makes of an older commit. Its code is run, in a
     process of its own, on events alone: it never opens the store. Exit code 1 if anything differs.
     """
-    with evidence(session) as log, _named(other) as theirs:
+    with looking(session) as log, _named(other) as theirs:
         found = list(differences(log, theirs))
     words = tuple(line for one in found for line in one.lines)
     session.show([attrs.asdict(one) for one in found], lambda: words or "the versions agree")

@@ -5,8 +5,9 @@ Floor 6. Decides nothing.
 
 import click
 
-from research_fsm import as_of
+from research_fsm import as_of, reads
 from research_fsm.cli import shapes
+from research_fsm.cli.evidence import looking
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.points import point_from, point_options
 from research_fsm.cli.session import ACTOR, Session, common_options
@@ -50,7 +51,7 @@ def balance(session: Session, owner: str, at: str | None, version: int | None, p
     from research_fsm.cli import rendering
 
     point = point_from(at, version, position)
-    with session.looking() as runs:
-        found = runs.balance(owner) if point is None else as_of.balance(runs.store, owner, point)
+    with looking(session) as log:
+        found = reads.balance(log, owner) if point is None else as_of.balance(log, owner, point)
     session.show(shapes.balance(found), lambda: rendering.balance(found))
     return Exit.DONE

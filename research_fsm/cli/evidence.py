@@ -1,4 +1,4 @@
-"""What the commands of an audit have in common: a log that is only read, how far they are, files that replace none.
+"""What the commands that only look have in common: a log that is only read, how far they are, files that replace none.
 
 Floor 6. Decides nothing, and writes to no store.
 """
@@ -16,9 +16,18 @@ import click
 from research_fsm.cli.session import Session
 from research_fsm.errors import InvalidInput
 from research_fsm.laws import Finding
-from research_fsm.storage import Reader
+from research_fsm.storage import Followed, Reader
 
-__all__ = ["counted", "evidence", "imported_option", "note_if_imported", "progress", "write_new"]
+__all__ = [
+    "counted",
+    "evidence",
+    "following",
+    "imported_option",
+    "looking",
+    "note_if_imported",
+    "progress",
+    "write_new",
+]
 
 T = TypeVar("T")
 
@@ -30,13 +39,33 @@ imported_option = click.option(
 
 @contextmanager
 def evidence(session: Session) -> Iterator[Reader]:
-    """Open the log at one moment, never to be written to."""
+    """Open the log at one moment, never to be written to; its rows may hold anything."""
     from research_fsm.stores import evidence as stored
 
     if not session.on_server:
         session.check_there()
     with stored.evidence(session.store, session.wait) as reader:
         yield reader
+
+
+@contextmanager
+def looking(session: Session) -> Iterator[Reader]:
+    """Open the log at one moment, never to be written to, for a command that stops at a row that was spoilt."""
+    from research_fsm.stores.typed import TypedReader
+
+    with evidence(session) as reader:
+        yield TypedReader(reader)
+
+
+@contextmanager
+def following(session: Session) -> Iterator[Followed]:
+    """Open the log as it grows, never to be written to; its rows may hold anything."""
+    from research_fsm.stores import evidence as stored
+
+    if not session.on_server:
+        session.check_there()
+    with stored.followed(session.store, session.wait) as log:
+        yield log
 
 
 def counted(session: Session, items: Iterable[T]) -> Iterable[T]:

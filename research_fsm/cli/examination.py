@@ -1,8 +1,7 @@
 """What the doctor looks at: this machine, the store's file, and whether anybody is overdue.
 
 Floor 6. Looks and changes nothing. Knows SQLite, because the file and its driver are what is examined; a database is
-examined in `examination_server`. Either is examined before the store is opened: a store that is opened migrates its
-tables, and switches its file's journal mode.
+examined in `examination_server`. Whether anybody is overdue is asked of a store that is sound.
 """
 
 import shutil
@@ -19,11 +18,12 @@ from typing import TYPE_CHECKING, Literal
 from attrs import frozen
 
 from research_fsm.cli import pipelines
+from research_fsm.cli.evidence import looking
 from research_fsm.cli.session import Session
 from research_fsm.errors import ResearchError, StoreUnavailable
 from research_fsm.lifecycle import RUNNING
 from research_fsm.rfc3339 import format_time
-from research_fsm.runs import Runs
+from research_fsm.storage import Reader
 
 if TYPE_CHECKING:
     from research_fsm.dispatchers.trigger_dev import TriggerDev
@@ -68,10 +68,10 @@ def examine(session: Session, pipeline: str | None) -> list[Check]:
         seen, latest, now = _server(session) if session.on_server else _file(session)
         checks += [*seen, _clock(latest, now)]
         if any(check.verdict == "problem" for check in seen):
-            checks.append(Check("recovery", "warning", "not looked at: opening the store may change it"))
+            checks.append(Check("recovery", "warning", "not looked at: the store itself has a problem"))
         else:
-            with session.looking() as runs:
-                checks += _life(runs)
+            with looking(session) as log:
+                checks += _life(log)
     except ResearchError as error:
         checks.append(Check(STORE, "problem", str(error)))
     if pipeline is not None:
@@ -118,12 +118,15 @@ def _server(session: Session) -> Seen:
 
 def _file(session: Session) -> Seen:
     """Look at the file as it is, through a connection that cannot write."""
-    from research_fsm.stores import sqlite_file, sqlite_schema, sqlite_wiping
+    from research_fsm.stores import sqlite_evidence, sqlite_file, sqlite_schema, sqlite_wiping
     from research_fsm.stores.memory import wall_clock
 
     session.check_there()
-    path = str(Path(session.store).resolve())
-    with sqlite_file.translated(path, _PATIENCE), closing(sqlite_file.connect(path, "ro", _PATIENCE)) as connection:
+    with (
+        sqlite_evidence.found(session.store) as (path, access),
+        sqlite_file.translated(path, _PATIENCE),
+        closing(sqlite_file.connect(path, access, _PATIENCE)) as connection,
+    ):
         connection.execute("BEGIN")
         if sqlite_schema.is_empty(connection, path):
             raise StoreUnavailable(session.store, "the file has no store in it; name another file")
@@ -133,12 +136,12 @@ def _file(session: Session) -> Seen:
         )
         triggers = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
         left = sqlite_wiping.is_marked(connection) and _size(Path(f"{path}-wal")) > 0
-        latest = connection.execute("SELECT max(at) FROM events").fetchone()[0]
-    switches = f"{mode}, not wal: somebody changed it; the next command switches it back"
+        # What is no time is found by `verify`.
+        latest = connection.execute("SELECT max(at) FROM events WHERE typeof(at) = 'integer'").fetchone()[0]
     checks = [
         Check(STORE, "ok", f"{session.store} is a store"),
         of_schema(schema, sqlite_schema.SCHEMA_VERSION),
-        Check("journal mode", "ok", mode) if mode == "wal" else Check("journal mode", "problem", switches),
+        _journal(mode, asked=access != sqlite_evidence.UNCHANGING),
         Check("integrity", "ok" if damage == "ok" else "problem", f"quick_check says {damage}"),
         of_triggers(triggers, sqlite_schema.APPEND_ONLY),
         Check("erasures", "warning", sqlite_wiping.left_in(session.store))
@@ -152,9 +155,16 @@ def _size(file: Path) -> int:
     return file.stat().st_size if file.exists() else 0
 
 
+def _journal(mode: str, *, asked: bool) -> Check:
+    if not asked:
+        return Check("journal mode", "ok", "none is needed, as nobody can write beside the file")
+    switches = f"{mode}, not wal: somebody changed it; the next command that writes switches it back"
+    return Check("journal mode", "ok", mode) if mode == "wal" else Check("journal mode", "problem", switches)
+
+
 def of_schema(found: int, known: int) -> Check:
     """Say whether the tables are of this version."""
-    migrates = f"{found}; this version knows {known}, and the next command migrates it: make a copy first"
+    migrates = f"{found}; this version knows {known}, and the next command that writes migrates it: make a copy first"
     return Check("schema", "ok", f"{found}") if found == known else Check("schema", "problem", migrates)
 
 
@@ -177,11 +187,11 @@ def _clock(latest: int | None, now: int) -> Check:
     return Check("clock", "ok", format_time(now))
 
 
-def _life(runs: Runs) -> Iterator[Check]:
-    waiting = sum(1 for entry in runs.store.entries() if entry.lease_until is None)
+def _life(log: Reader) -> Iterator[Check]:
+    waiting = sum(1 for entry in log.entries() if entry.lease_until is None)
     yield Check("queue", "ok", "1 run waits for a worker" if waiting == 1 else f"{waiting} runs wait for a worker")
-    since = runs.store.now() - _PATIENCE // timedelta(microseconds=1)
-    overdue = len(runs.store.due(_RUNNING, since, after=None, limit=_MANY))
+    since = log.now() - _PATIENCE // timedelta(microseconds=1)
+    overdue = len(log.due(_RUNNING, since, after=None, limit=_MANY))
     if overdue:
         who = "1 person is" if overdue == 1 else f"{overdue} people are"
         words = f"{who} overdue for more than a minute: let `serve` or `recover --every 10s` run"

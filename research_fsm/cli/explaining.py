@@ -6,7 +6,7 @@ Floor 9. Decides nothing.
 import attrs
 import click
 
-from research_fsm.cli.evidence import evidence
+from research_fsm.cli.evidence import looking
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.points import point_from, point_options
 from research_fsm.cli.session import Session, common_options, person_argument
@@ -38,7 +38,7 @@ def explain(
 
     policy = policy_from(settings)
     point = point_from(at, version, position)
-    with evidence(session) as log:
+    with looking(session) as log:
         found = explaining.explain(log, person_id, point, policy=policy)
     if isinstance(found, PersonNotFound):
         return session.answer(found)

@@ -9,10 +9,13 @@ from datetime import timedelta
 import click
 
 from research_fsm.cli import shapes
+from research_fsm.cli.evidence import following
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.session import Session, common_options
 from research_fsm.cli.settings import DURATION, DURATION_OR_ZERO
+from research_fsm.columns import checked
 from research_fsm.feed import PATIENCE
+from research_fsm.feed import follow as followed
 from research_fsm.rfc3339 import format_time
 from research_fsm.timeline import in_words
 
@@ -35,10 +38,10 @@ def follow(session: Session, after: int, quiet_for: timedelta | None, patience: 
     """
     patient = PATIENCE if patience is None else patience
     with (
-        session.looking() as runs,
-        closing(runs.follow(after=after, wait=quiet_for, patience=patient)) as events,
+        following(session) as log,
+        closing(followed(log, after=after, wait=quiet_for, patience=patient)) as events,
     ):
-        for event in events:
+        for event in map(checked, events):
             words = f"{event.position}  {format_time(event.at)}  {event.stream}  {in_words(event)}"
             if not session.row(shapes.event(event), words):
                 break

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from research_fsm.cli.evidence import counted, evidence, write_new
+from research_fsm.cli.evidence import counted, looking, write_new
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.session import Session, common_options
 from research_fsm.errors import StoreBusy, StoreUnavailable
@@ -34,7 +34,7 @@ def export(session: Session, file: str, with_documents: bool) -> Exit:  # noqa: 
     from research_fsm import exported
 
     place = Path(file)
-    with evidence(session) as log:
+    with looking(session) as log:
         write_new(place, b"", 0o600)
         try:
             with place.open("w", encoding="utf-8", newline="\n") as out:

@@ -9,10 +9,11 @@ from itertools import islice
 
 import click
 
-from research_fsm import as_of
+from research_fsm import as_of, reads
 from research_fsm.as_of import ReportErased
 from research_fsm.cli import importing, shapes
 from research_fsm.cli.engines import dispatcher_options, engine
+from research_fsm.cli.evidence import looking
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.importing import BadLine
 from research_fsm.cli.points import point_from, point_options
@@ -24,8 +25,7 @@ from research_fsm.outcomes import AddAnswer, Added, Erased, Json, PersonNotFound
 from research_fsm.profile import Profile
 from research_fsm.reads import PersonDetails, ReportDetails
 from research_fsm.rfc3339 import format_time
-from research_fsm.runs import Runs
-from research_fsm.storage import Wiping
+from research_fsm.storage import Reader, Wiping
 
 __all__ = ["add", "erase", "history", "list_people", "mark_stale", "report", "status"]
 
@@ -124,16 +124,16 @@ def list_people(session: Session, owner: str, wanted: str | None, limit: int | N
     """List OWNER's people, newest first."""
     from research_fsm.cli import rendering
 
-    with session.looking() as runs:
-        found = list(islice((one for one in _everybody(runs, owner) if wanted in (None, one.status)), limit))
+    with looking(session) as log:
+        found = list(islice((one for one in _everybody(log, owner) if wanted in (None, one.status)), limit))
     session.show([shapes.person(one) for one in found], lambda: rendering.people(found))
     return Exit.DONE
 
 
-def _everybody(runs: Runs, owner: str) -> Iterator[PersonDetails]:
+def _everybody(log: Reader, owner: str) -> Iterator[PersonDetails]:
     cursor = None
     while True:
-        page = runs.people(owner, limit=_PAGE, cursor=cursor)
+        page = reads.people(log, owner, limit=_PAGE, cursor=cursor)
         yield from page.people
         if page.cursor is None:
             return
@@ -156,11 +156,11 @@ def status(
     from research_fsm.cli import rendering
 
     point = point_from(at, version, position)
-    with session.looking() as runs:
+    with looking(session) as log:
         if point is None:
-            found = runs.person(person_id, owner=owner)
+            found = reads.person(log, person_id, owner)
         else:
-            found = as_of.details(runs.store, person_id, point, owner=owner)
+            found = as_of.details(log, person_id, point, owner=owner)
     if isinstance(found, PersonNotFound):
         return session.answer(found)
     session.show(shapes.person(found), lambda: rendering.person(found))
@@ -183,11 +183,11 @@ def report(
     from research_fsm.cli import rendering
 
     point = point_from(at, version, position)
-    with session.looking() as runs:
+    with looking(session) as log:
         if point is None:
-            found: ReportDetails | ReportErased | PersonNotFound | None = runs.report(person_id, owner=owner)
+            found: ReportDetails | ReportErased | PersonNotFound | None = reads.report(log, person_id, owner)
         else:
-            found = as_of.report(runs.store, person_id, point, owner=owner)
+            found = as_of.report(log, person_id, point, owner=owner)
     if isinstance(found, PersonNotFound):
         return session.answer(found)
     if isinstance(found, ReportErased):
@@ -209,8 +209,8 @@ def history(session: Session, person_id: str) -> Exit:
     """Show everything that ever happened to PERSON, erased or not, and what it meant for the account, in order."""
     from research_fsm.cli import rendering
 
-    with session.looking() as runs:
-        found = runs.history(person_id)
+    with looking(session) as log:
+        found = reads.history(log, person_id)
     if not found:
         return session.answer(PersonNotFound(person_id))
     session.show([shapes.event(one) for one in found], lambda: rendering.history(found))

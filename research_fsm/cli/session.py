@@ -29,7 +29,6 @@ from research_fsm.outcomes import Json, Refusal
 from research_fsm.policy import Policy
 from research_fsm.requests import Dispatcher
 from research_fsm.runs import Runs
-from research_fsm.storage import Store
 from research_fsm.stores.postgres_address import Place, is_url
 from research_fsm.visible import visible, visible_json
 
@@ -68,26 +67,14 @@ class Session:
 
     @contextmanager
     def writing(self, policy: Policy | None = None, dispatcher: Dispatcher | None = None) -> Iterator[Runs]:
-        """Open the store, making it if it is not there.
+        """Open the store, making it if it is not there; who only looks opens it by `cli.evidence`.
 
         Args:
             policy: The settings.
             dispatcher: The outside engine; None for the embedded queue.
         """
-        with self._opened() as store:
+        with self._database() if self.on_server else self.file() as store:
             yield Runs(store, dispatcher, policy=policy)
-
-    @contextmanager
-    def looking(self) -> Iterator[Runs]:
-        """Open a store that is there.
-
-        Raises:
-            StoreUnavailable: It is not: looking never makes one.
-        """
-        if not self.on_server:
-            self.check_there()
-        with self._opened(create=False) as store:
-            yield Runs(store)
 
     @property
     def on_server(self) -> bool:
@@ -115,21 +102,16 @@ class Session:
                 self.store, "there is no store here; `grant` or `add` makes one, `--store` names another file"
             )
 
-    @contextmanager
-    def _opened(self, *, create: bool = True) -> Iterator[Store]:
-        with self._database(create=create) if self.on_server else self.file() as store:
-            yield store
-
     def file(self) -> "SQLiteStore":
         """Open the store's file."""
         from research_fsm.stores.sqlite import SQLiteStore
 
         return SQLiteStore(self.store, busy_timeout=self.wait)
 
-    def _database(self, *, create: bool) -> "PostgresStore":
+    def _database(self) -> "PostgresStore":
         from research_fsm.stores.postgres import PostgresStore
 
-        return PostgresStore(self.store, wait=self.wait, create=create)
+        return PostgresStore(self.store, wait=self.wait)
 
     # --- printing ---
 

@@ -6,6 +6,7 @@ Floor 6. Decides nothing. A new token is printed once, alone, so that a script c
 import click
 
 from research_fsm.cli import shapes
+from research_fsm.cli.evidence import looking
 from research_fsm.cli.exits import Exit, TokenNotFound
 from research_fsm.cli.session import Session, common_options
 from research_fsm.events import PersonKind
@@ -40,8 +41,8 @@ def list_tokens(session: Session, owner: str | None) -> Exit:
     """List OWNER's tokens, or everybody's, oldest first, revoked ones too; never a token itself."""
     from research_fsm.cli import rendering
 
-    with session.looking() as runs:
-        found = runs.tokens.list(owner)
+    with looking(session) as log:
+        found = log.tokens(owner)
     session.show([shapes.token(one) for one in found], lambda: rendering.tokens(found))
     return Exit.DONE
 

@@ -1,4 +1,4 @@
-"""A log at one moment, never to be written to, wherever it is: in a file, or in a database.
+"""A log that is only looked at, and never written to, wherever it is: in a file, or in a database.
 
 Floor 5. Imports its siblings, and the driver of a database only for a log that is in one.
 """
@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from research_fsm.storage import Reader
+from research_fsm.storage import Followed, Reader
 from research_fsm.stores import sqlite_evidence
 from research_fsm.stores.postgres_address import is_url
 
-__all__ = ["evidence"]
+__all__ = ["evidence", "followed"]
 
 
 @contextmanager
 def evidence(place: str, wait: timedelta) -> Iterator[Reader]:
-    """Open a log for looking alone.
+    """Open a log at one moment, for looking alone.
 
     Args:
         place: The store: a file, or the address of a PostgreSQL database.
@@ -33,3 +33,24 @@ def evidence(place: str, wait: timedelta) -> Iterator[Reader]:
         return
     with sqlite_evidence.evidence(place, wait) as reader:
         yield reader
+
+
+@contextmanager
+def followed(place: str, wait: timedelta) -> Iterator[Followed]:
+    """Open a log for looking alone, as it grows.
+
+    Args:
+        place: The store: a file, or the address of a PostgreSQL database.
+        wait: How long to wait for a lock, and for a server that is restarted.
+
+    Raises:
+        StoreError: There is no store, or it cannot be read.
+    """
+    if is_url(place):
+        from research_fsm.stores.postgres import PostgresStore
+
+        with PostgresStore(place, wait=wait, create=False) as store:
+            yield store
+        return
+    with sqlite_evidence.followed(place, wait) as growing:
+        yield growing

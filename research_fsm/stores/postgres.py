@@ -64,7 +64,7 @@ class PostgresStore(PostgresReader):
         prepared: Whether statements are prepared on the server; None for what the address says, or else wherever no
             pooler stands between: one such as PgBouncer may give each transaction another connection.
         direct: The address of the server itself, where `address` is a pooler's: a feed is notified of news over it.
-        create: Whether a store is made if there is none.
+        create: Whether a store is made if there is none, and migrated if it is an older one.
         jobs: What makes a job of every entry of the queue, for workers of another program; the default leaves that
             as it is.
 

@@ -150,10 +150,10 @@ def migrate(wire: Wire, dialect: Dialect, *, create: bool) -> None:
     Args:
         wire: The connection.
         dialect: Where the tables are.
-        create: Whether to make them, if there are none.
+        create: Whether to make them if there are none, and to apply what is missing.
 
     Raises:
-        StoreUnavailable: There are none, and none are to be made.
+        StoreUnavailable: There is something to do, and nothing is to be done.
         StoreTooNew: A later version of this library made them.
         StoreForeign: The schema is another program's.
         ServerSaid: It could not be done; nothing was.
@@ -162,8 +162,9 @@ def migrate(wire: Wire, dialect: Dialect, *, create: bool) -> None:
     found = _version(wire, dialect)
     if found == SCHEMA_VERSION:
         return
-    if found == 0 and not create:
-        problem = f"there is no store in the schema {dialect.schema}; open it for writing, and one is made"
+    if not create:
+        there, then = ("an older store", "it is migrated") if found else ("no store", "one is made")
+        problem = f"there is {there} in the schema {dialect.schema}; open it for writing, and {then}"
         raise StoreUnavailable(wire.where, problem)
     lock = f"SELECT pg_advisory_xact_lock(hashtextextended('research_fsm {dialect.schema}', 0))"
     wire.run(f"BEGIN ISOLATION LEVEL READ COMMITTED; {lock}".encode())

@@ -13,6 +13,7 @@ from functools import cache, partial
 from itertools import chain
 from typing import Any
 
+from research_fsm.columns import printable
 from research_fsm.storage import Head, Query, QueueEntry, Receipt, RecordedEvent, Token, UniqueKey, View
 from research_fsm.stores.batch import World
 from research_fsm.stores.sqlite_channel import Channel, Rows
@@ -120,7 +121,7 @@ class SQLiteReader:
         with self._channel.moment() as connection:
             for tag in dict.fromkeys(tags):
                 found += connection.execute(_DUE, (tag, until, *behind, limit)).fetchall()
-        heads = sorted((Head(*row) for row in found), key=lambda head: (head.due, head.stream))
+        heads = sorted((Head(*row) for row in found), key=lambda head: (head.due, printable(head.stream)))
         return heads[:limit]
 
     def documents(self) -> Iterator[tuple[str, str, bytes]]:
