@@ -16,6 +16,7 @@ from research_fsm import person as people
 from research_fsm.account import Account
 from research_fsm.commands import checked_id, checked_uuid
 from research_fsm.errors import InvalidInput, LogUnreadable
+from research_fsm.laws import Erased
 from research_fsm.lifecycle import Phase
 from research_fsm.outcomes import PersonNotFound
 from research_fsm.person import Person
@@ -31,6 +32,7 @@ __all__ = [
     "Then",
     "account",
     "balance",
+    "check_there",
     "details",
     "person",
     "report",
@@ -119,7 +121,7 @@ class ReportErased:
     erased_by: str | None
 
     def __str__(self) -> str:
-        return f"report {self.version} of person {self.person_id} was erased with the person"
+        return f"report {self.version} of person {Erased(self.person_id, self.erased_at, self.erased_by)}"
 
 
 def until(history: Iterable[RecordedEvent], point: Point | None) -> Iterator[RecordedEvent]:
@@ -149,7 +151,7 @@ def person(reader: Reader, person_id: str, point: Point | None = None) -> Then[P
         history,
         lambda state, recorded: people.evolve(state, codec.decode_person_event(recorded), recorded.at),
     )
-    _check_there(reader, point, then.version)
+    check_there(reader, point, then.version)
     return then
 
 
@@ -170,7 +172,7 @@ def account(reader: Reader, owner: str, point: Point | None = None) -> Then[Acco
     then = _folded(
         accounts.EMPTY, history, lambda state, recorded: accounts.evolve(state, codec.decode_account_event(recorded))
     )
-    _check_there(reader, point, then.version)
+    check_there(reader, point, then.version)
     return then
 
 
@@ -192,7 +194,7 @@ def details(
         owner: Who asks; another owner's person is not found.
 
     Raises:
-        InvalidInput: The id is no UUID.
+        InvalidInput: The id is no UUID, or the point lies behind the end.
         LogUnreadable: An event up to then cannot be read.
     """
     with reader.snapshot() as log:
@@ -218,7 +220,7 @@ def report(
         owner: Who asks; another owner's person is not found.
 
     Raises:
-        InvalidInput: The id is no UUID.
+        InvalidInput: The id is no UUID, or the point lies behind the end.
         LogUnreadable: The document is missing although the person was not erased: run `verify`.
     """
     person_id = checked_uuid("person_id", person_id)
@@ -248,13 +250,24 @@ def _erased(log: Reader, then: Person, generated_at: int) -> ReportErased:
     return ReportErased(then.person_id, then.reports, generated_at, now.last.at, actor)
 
 
-def _check_there(reader: Reader, point: Point | None, version: int) -> None:
-    """Refuse a place that there is not: a mistyped number must not be answered with the present."""
+def check_there(reader: Reader, point: Point | None, version: int) -> None:
+    """Refuse a point behind the end: a mistyped number must not be answered with the present.
+
+    Args:
+        reader: Whose log it is a point of, and whose time is the end of time.
+        point: The point.
+        version: The version of the stream at that point, or the last one there is.
+
+    Raises:
+        InvalidInput: The point lies behind the end.
+    """
     match point:
         case AtVersion(version=wanted) if version and version < wanted:
             raise InvalidInput("version", f"the stream ends with {version}, before {wanted}")
         case AtPosition(position=wanted) if wanted and next(reader.events(after=wanted - 1), None) is None:
             raise InvalidInput("position", f"the log ends before {wanted}")
+        case AtMoment(moment=wanted) if wanted > reader.now():
+            raise InvalidInput("moment", "must not lie in the future: nobody knows what the log will say")
 
 
 def _folded(state: S, history: Iterable[RecordedEvent], evolved: Callable[[S, RecordedEvent], S]) -> Then[S]:

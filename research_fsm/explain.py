@@ -14,7 +14,6 @@ from research_fsm.account import Account
 from research_fsm.as_of import AtMoment, AtPosition, AtVersion, Point
 from research_fsm.commands import MarkStale, RecoverRun, StartRun, checked_uuid
 from research_fsm.decide import Decision, Send
-from research_fsm.errors import InvalidInput
 from research_fsm.events import Meta, PersonEvent, StaleReason
 from research_fsm.explain_facts import Cause, Explanation, Holder, Look, Recovery, StartAnswered, time_in_words
 from research_fsm.lifecycle import Phase, Status
@@ -53,7 +52,7 @@ def explain(
         The explanation, or `PersonNotFound` if nobody had added the person by then.
 
     Raises:
-        InvalidInput: The id is no UUID, or the moment has not come yet.
+        InvalidInput: The id is no UUID, or the point lies behind the end.
         LogUnreadable: An event up to then cannot be read.
     """
     person_id = checked_uuid("person_id", person_id)
@@ -62,6 +61,7 @@ def explain(
         history = list(as_of.until(log.events(transactions.person_stream(person_id)), point))
         if not history:
             return PersonNotFound(person_id)
+        as_of.check_there(log, point, history[-1].version)
         now = _time_of(point, history[-1], log.now())
         person, because = _followed(person_id, history)
         account = _account_beside(log, person.owner, history, point)
@@ -91,8 +91,6 @@ def explain(
 def _time_of(point: Point | None, last: RecordedEvent, now: int) -> int:
     match point:
         case AtMoment(moment):
-            if moment > now:
-                raise InvalidInput("moment", "must not lie in the future: nobody knows what the log will say")
             return moment
         case AtVersion() | AtPosition():
             return last.at

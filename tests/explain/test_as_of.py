@@ -13,6 +13,7 @@ from research_fsm.lifecycle import Phase
 from research_fsm.outcomes import Claimed, PersonNotFound
 from research_fsm.person import Person
 from research_fsm.reads import PersonDetails, ReportDetails
+from research_fsm.rfc3339 import format_time
 from research_fsm.storage import Query, View, Write
 from research_fsm.stores.memory import MemoryStore
 from tests.explain.worlds import START, World
@@ -126,7 +127,7 @@ def test_an_erased_report_is_said_to_be_erased_and_by_whom() -> None:
     world.runs.erase(ada, actor="dpo")
     found = as_of.report(world.store, ada, AtMoment(reported))
     assert found == ReportErased(ada, 1, reported, erased, "dpo")
-    assert str(found) == f"report 1 of person {ada} was erased with the person"
+    assert str(found) == f"report 1 of person {ada} was erased on {format_time(erased)} by dpo"
     assert as_of.report(world.store, ada) == PersonNotFound(ada)
 
 
@@ -180,6 +181,21 @@ def test_a_place_behind_the_end_is_refused() -> None:
     with pytest.raises(InvalidInput, match="the stream ends with 1, before 9"):
         as_of.balance(log, "acme", AtVersion(9))
     assert as_of.balance(log, "nobody", AtVersion(9)).available == 0
+
+
+def test_the_future_is_not_known() -> None:
+    """A time that has not come is refused like every point behind the end, for a person, a report and an account."""
+    world = World()
+    ada = world.person()
+    come, soon = AtMoment(world.now), AtMoment(world.now + 1)
+    assert as_of.person(world.store, ada, come).version == 1
+    for look in (
+        lambda: as_of.details(world.store, ada, soon),
+        lambda: as_of.report(world.store, ada, soon),
+        lambda: as_of.balance(world.store, "acme", soon),
+    ):
+        with pytest.raises(InvalidInput, match="future"):
+            look()
 
 
 def test_a_failure_is_shown_in_the_words_it_was_told_in() -> None:

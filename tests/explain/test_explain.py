@@ -241,6 +241,15 @@ def test_the_future_is_not_explained() -> None:
         explain(world.store, ada, AtMoment(parse_time("2036-01-01T00:00:00Z")))
 
 
+@pytest.mark.parametrize("point", [AtVersion(2), AtPosition(3)])
+def test_a_place_behind_the_end_is_not_explained(point: AtVersion | AtPosition) -> None:
+    """A mistyped number is not answered with the present."""
+    world = World()
+    ada = world.person()
+    with pytest.raises(InvalidInput, match="before"):
+        explain(world.store, ada, point)
+
+
 def test_what_recovery_was_to_do_is_told_of_the_past() -> None:
     """When it was to look next, or that it was late, as the settings have it."""
     world = World(engine=Engine(AttemptResult.AMBIGUOUS))
