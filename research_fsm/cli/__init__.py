@@ -111,9 +111,14 @@ class _Program(click.Group):
         except KeyboardInterrupt:
             code = Exit.INTERRUPTED
         except OSError as error:
-            session.note(f"Error: {error.filename}: {error.strerror}" if error.filename else f"Error: {error}")
-            code = Exit.STORE_ERROR
+            code = _failed(error)
         ctx.exit(int(code))
+
+
+def _failed(error: OSError) -> Exit:
+    """Say what the operating system refused, and return how that ends the program."""
+    Session().note(f"Error: {error.filename}: {error.strerror}" if error.filename else f"Error: {error}")
+    return Exit.STORE_ERROR
 
 
 @click.command(cls=_Program, epilog=epilog(), context_settings={"help_option_names": ["-h", "--help"]})
@@ -127,4 +132,7 @@ def main() -> None:
     """Be the program ``research-fsm``."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    cli(prog_name="research-fsm")
+    try:
+        cli(prog_name="research-fsm")
+    except OSError as error:  # ``--help`` and ``--version`` print before any command is looked at.
+        sys.exit(int(_failed(error)))

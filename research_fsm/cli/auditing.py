@@ -19,9 +19,9 @@ from research_fsm.cli.evidence import (
     looking,
     note_if_imported,
     progress,
-    write_new,
 )
 from research_fsm.cli.exits import Exit
+from research_fsm.cli.files import lines_of, new_file
 from research_fsm.cli.session import Session, common_options
 from research_fsm.errors import InvalidInput
 from research_fsm.laws import Erased, Finding
@@ -42,7 +42,12 @@ _CHECKPOINT = "checkpointed"
 
 
 @click.command()
-@click.option("--exported", "exported_file", metavar="FILE", help="Verify this exported file in place of a store.")
+@click.option(
+    "--exported",
+    "exported_file",
+    metavar="FILE",
+    help="Verify this exported file instead, or - for standard input.",
+)
 @click.option("--checkpoint", "stated", metavar="FILE", help="See whether it is still the log of this checkpoint.")
 @click.option("--key", metavar="FILE", help="The public key that the checkpoint must be signed with.")
 @click.option("--state-only", is_flag=True, help="A first look: no payloads, hashes, documents or money.")
@@ -108,7 +113,7 @@ def _at_lines(session: Session, file: str) -> _Looked:
         yield from exported.events(lines)
         looked.to_the_end = True
 
-    with Path(file).open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
+    with lines_of(file) as lines:
         looked.found += audit.verify_events(counted(session, events(lines)), looked.erased.append)
     return looked
 
@@ -153,8 +158,10 @@ def key(session: Session, file: str) -> Exit:
 
     private = checkpoints.new_key()
     public = checkpoints.public_pem(checkpoints.load_private_key(private))
-    write_new(Path(file), private, 0o600)
-    write_new(Path(f"{file}.pub"), public, 0o644)
+    with new_file(file, 0o600) as secret, new_file(f"{file}.pub", 0o644) as shown:
+        for out, half in ((secret, private), (shown, public)):
+            out.write(half)
+            out.flush()  # A full disk is told here, where neither file is left.
     session.show({"private": file, "public": f"{file}.pub"}, lambda: f"{file} is secret, {file}.pub is for everybody")
     return Exit.DONE
 

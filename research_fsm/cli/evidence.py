@@ -3,18 +3,15 @@
 Floor 6. Decides nothing, and writes to no store.
 """
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import click
 
 from research_fsm.cli.session import Session
-from research_fsm.errors import InvalidInput
 from research_fsm.laws import Finding
 from research_fsm.storage import Followed, Reader
 
@@ -26,7 +23,6 @@ __all__ = [
     "looking",
     "note_if_imported",
     "progress",
-    "write_new",
 ]
 
 T = TypeVar("T")
@@ -94,13 +90,3 @@ def note_if_imported(session: Session, log: Reader, found: Iterable[Finding]) ->
     """Say so if a store looks as if it was made of an exported log, and is held to what such a log does not bring."""
     if any(one.law == "documents_match" for one in found) and next(log.documents(), None) is None:
         session.note("Not one document is here, as in a copy that import-log made: if it is one, say --imported.")
-
-
-def write_new(place: Path, content: bytes, mode: int) -> None:
-    """Write a new file; one that is there is never replaced."""
-    try:
-        number = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    except FileExistsError:
-        raise InvalidInput("file", f"{place} is there already; name a new one") from None
-    with os.fdopen(number, "wb") as out:
-        out.write(content)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from research_fsm.cli.evidence import counted, looking, write_new
+from research_fsm.cli.evidence import counted, looking
 from research_fsm.cli.exits import Exit
+from research_fsm.cli.files import STANDARD, lines_of, new_file
 from research_fsm.cli.session import Session, common_options
 from research_fsm.errors import StoreBusy, StoreUnavailable
 from research_fsm.storage import Query, Store
@@ -30,18 +31,19 @@ __all__ = ["export", "import_log"]
 @common_options
 @click.pass_obj
 def export(session: Session, file: str, with_documents: bool) -> Exit:  # noqa: FBT001  # click's signature.
-    """Write the log, as it is at one moment, to the new FILE: a line of JSON for each event."""
+    """Write the log, as it is at one moment, to the new FILE: a line of JSON for each event.
+
+    With - for FILE, the lines are all that is written to standard output.
+    """
     from research_fsm import exported
 
-    place = Path(file)
     with looking(session) as log:
-        write_new(place, b"", 0o600)
-        try:
-            with place.open("w", encoding="utf-8", newline="\n") as out:
-                out.writelines(counted(session, exported.export(log, with_documents=with_documents)))
-        except BaseException:
-            place.unlink(missing_ok=True)
-            raise
+        lines = (line.encode() for line in exported.export(log, with_documents=with_documents))
+        if file == STANDARD:
+            all(map(session.line, lines))  # Until nobody reads them any more.
+            return Exit.DONE
+        with new_file(file, 0o600) as out:
+            out.writelines(counted(session, lines))
     session.show({"store": session.place, "export": file}, lambda: f"the log of {session.place} is in {file}")
     return Exit.DONE
 
@@ -53,10 +55,12 @@ def export(session: Session, file: str, with_documents: bool) -> Exit:  # noqa: 
 def import_log(session: Session, file: str) -> Exit:
     """Make a new store from an exported FILE: the same events with the same hashes in the same order.
 
+    With - for FILE, the lines come from standard input.
+
     In a database the store is a schema, which must not exist yet: postgresql://user@host/database?schema=name. A file
     that was exported without documents makes a store that is verified with `verify --imported`.
     """
-    with Path(file).open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
+    with lines_of(file) as lines:
         into = _into_schema if session.on_server else _into_file
         done = into(session, counted(session, lines))
     facts = {"store": session.place, "events": done.events, "root": done.root.hex()}

@@ -185,13 +185,13 @@ class Session:
                 self.note(line)
         return Exit(error.exit_code) if error.exit_code in set(Exit) else Exit.USAGE
 
-    def line(self, text: str) -> bool:
+    def line(self, text: str | bytes) -> bool:
         """Print to standard output as it is, and return whether somebody still reads it.
 
-        A reader that went away is not told.
+        Bytes are printed whatever the terminal's encoding. A reader that went away is not told.
         """
         try:
-            click.echo(text.removesuffix("\n"))
+            click.echo(text.removesuffix("\n") if isinstance(text, str) else text.removesuffix(b"\n"))
         except BrokenPipeError:
             _stop_printing()
             return False

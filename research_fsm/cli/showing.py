@@ -10,6 +10,7 @@ import click
 
 from research_fsm.cli.evidence import evidence, imported_option, note_if_imported
 from research_fsm.cli.exits import Exit
+from research_fsm.cli.files import STANDARD, check_named
 from research_fsm.cli.session import Session, common_options
 from research_fsm.errors import InvalidInput
 
@@ -20,7 +21,11 @@ _FIRST_LINE = b"<!doctype html>"
 
 @click.command()
 @click.option(
-    "--html", "file", metavar="FILE", required=True, help="The file to write; a page that is there is replaced."
+    "--html",
+    "file",
+    metavar="FILE",
+    required=True,
+    help="The file to write; a page that is there is replaced. - for standard output.",
 )
 @click.option("--owner", help="Only this owner's people and credits.")
 @click.option("--with-names", is_flag=True, help="Show names and companies, which are personal data.")
@@ -49,7 +54,8 @@ def page(  # click's signature.
     from research_fsm import audit
     from research_fsm import page as pages
 
-    _check_place(Path(file))
+    if file != STANDARD:
+        _check_place(Path(file))
     with evidence(session) as log:
         laws = audit.asked(log, imported=imported)
         findings = list(audit.verify(log, imported=imported)) if verify else None
@@ -57,9 +63,12 @@ def page(  # click's signature.
             log, owner=owner, with_names=with_names, findings=findings, laws=laws, limit=limit, after=after
         )
         note_if_imported(session, log, findings or ())
-    _write(Path(file), text, secret=with_names)
     found = None if findings is None else len(findings)
-    session.show({"page": file, "findings": found}, lambda: f"{file} shows {session.place}")
+    if file == STANDARD:
+        session.line(text.encode())
+    else:
+        _write(Path(file), text, secret=with_names)
+        session.show({"page": file, "findings": found}, lambda: f"{file} shows {session.place}")
     return Exit.FINDINGS if found else Exit.DONE
 
 
@@ -75,6 +84,7 @@ def views(session: Session, file: str, with_documents: bool) -> Exit:  # noqa: F
     """
     from research_fsm import views as copies
 
+    check_named(file)
     about = f"{file}.datasette.yaml"
     with evidence(session) as log:
         copies.write_copy(log, file, with_documents=with_documents)

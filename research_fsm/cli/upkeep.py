@@ -9,6 +9,7 @@ import click
 
 from research_fsm.cli.engines import dispatcher_options, engine
 from research_fsm.cli.exits import Exit
+from research_fsm.cli.files import check_named
 from research_fsm.cli.session import Session, common_options
 from research_fsm.errors import InvalidInput
 from research_fsm.stores.postgres_address import Place
@@ -27,6 +28,7 @@ def backup(session: Session, file: str) -> Exit:
     """
     if session.on_server:
         raise InvalidInput("store", _dumped(Place.of(session.store), file))
+    check_named(file)
     session.check_there()
     with session.file() as store:
         store.backup(file)

@@ -161,7 +161,7 @@ class SQLiteStore(SQLiteReader):
     def backup(self, target: str | os.PathLike[str]) -> None:
         """Copy the store, as it is at one moment, into a new file that is a complete store itself.
 
-        Writers are not kept waiting. The copy has the permissions of the original: it holds the store's secret.
+        Writers are not kept waiting. The copy is its owner's alone to read: it holds the store's secret.
 
         Args:
             target: The new file.

@@ -5,7 +5,6 @@ Floor 5. Imports the errors, the driver and its siblings. It never changes the o
 
 import os
 import sqlite3
-import stat
 from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +21,7 @@ def copy(source: sqlite3.Connection, original: str, target: str, wait: timedelta
 
     Args:
         source: A connection to the original that nobody else uses meanwhile.
-        original: The original's file; the copy gets its permissions.
+        original: The original's file.
         target: The new file, absolute.
         wait: How long to wait for a lock.
 
@@ -31,7 +30,7 @@ def copy(source: sqlite3.Connection, original: str, target: str, wait: timedelta
         StoreError: It could not be written, or the original is damaged; no copy was kept.
     """
     try:
-        _reserve(original, target)
+        _reserve(target)
         _fill(source, original, target, wait)
         _flush(target)
     except InvalidInput:
@@ -43,11 +42,10 @@ def copy(source: sqlite3.Connection, original: str, target: str, wait: timedelta
         raise
 
 
-def _reserve(original: str, target: str) -> None:
-    """Make the new file, empty, with the permissions of the original: it will hold the same secret."""
+def _reserve(target: str) -> None:
+    """Make the new file, empty, for its owner alone: it will hold the store's secret, and people."""
     try:
-        mode = stat.S_IMODE(Path(original).stat().st_mode)
-        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:
         raise InvalidInput("target", f"there is a file {target} already; name a new one") from None
     except OSError as error:

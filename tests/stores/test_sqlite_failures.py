@@ -415,9 +415,9 @@ def test_a_damaged_store_is_not_backed_up(path: Path) -> None:
 
 
 def test_a_backup_is_a_store(store: SQLiteStore, path: Path) -> None:
-    """It is one file, with the same log and the same secret, taken while a writer holds the lock."""
+    """It is one file, its owner's alone to read, with the same log and secret, taken while a writer holds the lock."""
     target = path.with_name("copy.db")
-    path.chmod(0o600)
+    path.chmod(0o644)
     with plain(path) as other:
         other.execute("BEGIN IMMEDIATE")
         store.backup(target)
