@@ -12,7 +12,8 @@ from importlib import import_module
 import click
 
 from research_fsm.cli.exits import Exit, epilog
-from research_fsm.cli.session import Session, program_options
+from research_fsm.cli.options import program_options
+from research_fsm.cli.session import Session
 from research_fsm.errors import ResearchError
 
 __all__ = ["cli", "main"]

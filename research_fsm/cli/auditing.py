@@ -22,7 +22,8 @@ from research_fsm.cli.evidence import (
 )
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.files import lines_of, new_file
-from research_fsm.cli.session import Session, common_options
+from research_fsm.cli.options import common_options
+from research_fsm.cli.session import Session
 from research_fsm.errors import InvalidInput
 from research_fsm.laws import Erased, Finding
 from research_fsm.storage import Reader, RecordedEvent

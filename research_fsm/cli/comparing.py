@@ -14,7 +14,8 @@ import click
 
 from research_fsm.cli.evidence import looking
 from research_fsm.cli.exits import Exit
-from research_fsm.cli.session import Session, common_options
+from research_fsm.cli.options import common_options
+from research_fsm.cli.session import Session
 from research_fsm.compare import Interpretation, checkout
 from research_fsm.compare import compare as differences
 

@@ -9,8 +9,9 @@ from research_fsm import as_of, reads
 from research_fsm.cli import shapes
 from research_fsm.cli.evidence import looking
 from research_fsm.cli.exits import Exit
+from research_fsm.cli.options import common_options
 from research_fsm.cli.points import point_from, point_options
-from research_fsm.cli.session import ACTOR, Session, common_options
+from research_fsm.cli.session import ACTOR, Session
 
 __all__ = ["balance", "grant", "revoke"]
 

@@ -8,8 +8,9 @@ import click
 
 from research_fsm.cli.evidence import looking
 from research_fsm.cli.exits import Exit
+from research_fsm.cli.options import common_options, person_argument
 from research_fsm.cli.points import point_from, point_options
-from research_fsm.cli.session import Session, common_options, person_argument
+from research_fsm.cli.session import Session
 from research_fsm.cli.settings import policy_from, policy_options
 from research_fsm.explain_facts import Explanation, Look
 from research_fsm.outcomes import Json, PersonNotFound

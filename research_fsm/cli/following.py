@@ -11,7 +11,8 @@ import click
 from research_fsm.cli import shapes
 from research_fsm.cli.evidence import following
 from research_fsm.cli.exits import Exit
-from research_fsm.cli.session import Session, common_options
+from research_fsm.cli.options import common_options
+from research_fsm.cli.session import Session
 from research_fsm.cli.settings import DURATION, DURATION_OR_ZERO
 from research_fsm.columns import checked
 from research_fsm.feed import PATIENCE

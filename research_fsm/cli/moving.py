@@ -15,7 +15,8 @@ import click
 from research_fsm.cli.evidence import counted, looking
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.files import STANDARD, lines_of, new_file
-from research_fsm.cli.session import Session, common_options
+from research_fsm.cli.options import common_options
+from research_fsm.cli.session import Session
 from research_fsm.errors import StoreBusy, StoreUnavailable
 from research_fsm.storage import Query, Store
 

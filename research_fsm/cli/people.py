@@ -16,8 +16,9 @@ from research_fsm.cli.engines import dispatcher_options, engine
 from research_fsm.cli.evidence import looking
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.importing import BadLine
+from research_fsm.cli.options import asked_by, common_options, person_argument
 from research_fsm.cli.points import point_from, point_options
-from research_fsm.cli.session import ACTOR, Session, asked_by, common_options, person_argument
+from research_fsm.cli.session import ACTOR, Session
 from research_fsm.errors import ResearchError, StoreError
 from research_fsm.events import PersonKind
 from research_fsm.lifecycle import Status

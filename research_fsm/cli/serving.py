@@ -16,9 +16,10 @@ import click
 from research_fsm.cli.engines import dispatcher_options, engine
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.observing import observe_option, observed
+from research_fsm.cli.options import common_options
 from research_fsm.cli.pipelines import PIPELINE
 from research_fsm.cli.running import recovering, workers_option, working
-from research_fsm.cli.session import Session, common_options
+from research_fsm.cli.session import Session
 from research_fsm.cli.settings import DURATION, policy_from, policy_options
 from research_fsm.cli.together import Task, logging_to_stderr, side_by_side
 from research_fsm.runs import RecoveryPass

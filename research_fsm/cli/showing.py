@@ -11,7 +11,8 @@ import click
 from research_fsm.cli.evidence import evidence, imported_option, note_if_imported
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.files import STANDARD, check_named
-from research_fsm.cli.session import Session, common_options
+from research_fsm.cli.options import common_options
+from research_fsm.cli.session import Session
 from research_fsm.errors import InvalidInput
 
 __all__ = ["page", "views"]

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import click
 
 from research_fsm.cli.exits import Exit
-from research_fsm.cli.session import Session, common_options
+from research_fsm.cli.options import common_options
+from research_fsm.cli.session import Session
 from research_fsm.outcomes import Json
 from research_fsm.stores.postgres_address import Place
 

@@ -8,7 +8,8 @@ import click
 from research_fsm.cli import shapes
 from research_fsm.cli.evidence import looking
 from research_fsm.cli.exits import Exit, TokenNotFound
-from research_fsm.cli.session import Session, common_options
+from research_fsm.cli.options import common_options
+from research_fsm.cli.session import Session
 from research_fsm.events import PersonKind
 
 __all__ = ["token"]

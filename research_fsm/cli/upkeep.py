@@ -10,7 +10,8 @@ import click
 from research_fsm.cli.engines import dispatcher_options, engine
 from research_fsm.cli.exits import Exit
 from research_fsm.cli.files import check_named
-from research_fsm.cli.session import Session, common_options
+from research_fsm.cli.options import common_options
+from research_fsm.cli.session import Session
 from research_fsm.errors import InvalidInput
 from research_fsm.stores.postgres_address import Place
 

@@ -44,6 +44,7 @@ INTERNAL = {
     "stores.*": "a store is public, not what it is made of",
     "testing.*": "the kit is public, not what it is made of",
     "transactions*": "rules, as a store is given them",
+    "visible": "how what is printed is made harmless",
 }
 """Modules that no page of the reference describes, and why; an `__all__` there is for their neighbours."""
 
