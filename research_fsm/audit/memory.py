@@ -6,12 +6,12 @@ makes when its own memory is full, and deletes by itself. It knows nothing of lo
 
 import marshal
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Lane", "Listed", "Remembered", "Scratch", "by_name"]
+__all__ = ["Kept", "Lane", "Listed", "Remembered", "Scratch", "by_name"]
 
 V = TypeVar("V")
 
@@ -36,7 +36,7 @@ class Scratch:
         self.connection.execute(f"CREATE TABLE {name} {columns}")
         return name
 
-    def write(self, statement: str, rows: list[tuple[bytes, bytes]]) -> None:
+    def write(self, statement: str, rows: Sequence[tuple[bytes, ...]]) -> None:
         """Write rows in one transaction."""
         self.connection.execute("BEGIN")
         self.connection.executemany(statement, rows)
@@ -130,6 +130,44 @@ class Listed(Generic[V]):
         """Yield everything, by name, byte by byte, and then in the order in which it was added."""
         self._write()
         yield from ((_name(key), _value(value)) for key, value in self._scratch.connection.execute(self._all))
+
+    def _write(self) -> None:
+        self._scratch.write(self._add, self._new)
+        self._new = []
+
+
+class Kept(Generic[V]):
+    """Values that are read in the order in which they came, as often as is asked for, however many there are.
+
+    Args:
+        scratch: Where they are written to.
+        pack: Makes plain data of a value.
+        unpack: Makes the value of it again.
+    """
+
+    def __init__(self, scratch: Scratch, pack: Callable[[V], object], unpack: Callable[[Any], V]) -> None:
+        self._scratch = scratch
+        self._pack = pack
+        self._unpack = unpack
+        self._new: list[tuple[bytes]] = []
+        self._count = 0
+        table = scratch.table("(value BLOB)")
+        self._add = f"INSERT INTO {table} VALUES (?)"  # noqa: S608 - as in Remembered.
+        self._all = f"SELECT value FROM {table} ORDER BY rowid"  # noqa: S608 - as in Remembered.
+
+    def append(self, value: V) -> None:
+        """Put a value behind the others."""
+        self._new.append((_bytes(self._pack(value)),))
+        self._count += 1
+        if len(self._new) >= _PAGE:
+            self._write()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[V]:
+        self._write()
+        yield from (self._unpack(_value(row[0])) for row in self._scratch.connection.execute(self._all))
 
     def _write(self) -> None:
         self._scratch.write(self._add, self._new)

@@ -4,12 +4,14 @@ Floor 6. Decides nothing, and writes to no store.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
-from attrs import Factory, define
+from attrs import Factory, astuple, define
 
+from research_fsm.audit.memory import Kept, Scratch
 from research_fsm.cli import shapes
 from research_fsm.cli.evidence import (
     counted,
@@ -77,64 +79,76 @@ def verify(
     if state_only and imported:
         raise InvalidInput("--imported", "has nothing to leave out of --state-only, which asks for nothing else")
     known = None if stated is None or key is None else _checkpoint(stated, _public_key(key))
-    if exported_file is not None:
-        looked = _at_lines(session, exported_file)
-    else:
-        looked = _at_states(session) if state_only else _at_store(session, imported=imported)
+    with closing(Scratch()) as scratch:
+        looked = _Looked.with_nothing(scratch)
+        if exported_file is not None:
+            _look_at_lines(looked, session, exported_file)
+        elif state_only:
+            _look_at_states(looked, session)
+        else:
+            _look_at_store(looked, session, imported=imported)
         if known is not None:
             with evidence(session) as log:
-                words = checkpoints.differences(log, known)
-                looked.found += [Finding(_CHECKPOINT, "the log", None, one) for one in words]
-    facts = {
-        "findings": [shapes.finding(one) for one in looked.found],
-        "erased": [shapes.erased(one) for one in looked.erased],
-    }
-    session.show(
-        facts, lambda: rendering.findings(looked.found, looked.laws, looked.erased, to_the_end=looked.to_the_end)
-    )
-    return Exit.FINDINGS if looked.found else Exit.DONE
+                looked.take(Finding(_CHECKPOINT, "the log", None, one) for one in checkpoints.differences(log, known))
+        lists = {"findings": map(shapes.finding, looked.found), "erased": map(shapes.erased, looked.erased)}
+        session.show_lists(
+            lists, lambda: rendering.findings(looked.found, looked.laws, looked.erased, to_the_end=looked.to_the_end)
+        )
+        return Exit.FINDINGS if looked.found else Exit.DONE
 
 
 @define
 class _Looked:
-    """What was looked at, and what came of it."""
+    """What was looked at, and what came of it: however much that is, in a temporary file."""
 
-    laws: Mapping[str, str]
-    found: list[Finding] = Factory(list)
-    erased: list[Erased] = Factory(list)
+    found: Kept[Finding]
+    erased: Kept[Erased]
+    laws: Mapping[str, str] = Factory(dict)
     to_the_end: bool = True
 
+    @classmethod
+    def with_nothing(cls, scratch: Scratch) -> "_Looked":
+        """Return it before anything is looked at."""
+        return cls(
+            Kept(scratch, astuple, lambda packed: Finding(*packed)),
+            Kept(scratch, astuple, lambda packed: Erased(*packed)),
+        )
 
-def _at_lines(session: Session, file: str) -> _Looked:
+    def take(self, findings: Iterable[Finding]) -> None:
+        """Keep findings as they come."""
+        for finding in findings:
+            self.found.append(finding)
+
+
+def _look_at_lines(looked: _Looked, session: Session, file: str) -> None:
     from research_fsm import audit, exported
 
-    looked = _Looked(audit.OF_EVENTS, to_the_end=False)
+    looked.laws, looked.to_the_end = audit.OF_EVENTS, False
 
     def events(lines: Iterable[str]) -> Iterator[RecordedEvent]:
         yield from exported.events(lines)
         looked.to_the_end = True
 
     with lines_of(file) as lines:
-        looked.found += audit.verify_events(counted(session, events(lines)), looked.erased.append)
-    return looked
+        looked.take(audit.verify_events(counted(session, events(lines)), looked.erased.append))
 
 
-def _at_states(session: Session) -> _Looked:
+def _look_at_states(looked: _Looked, session: Session) -> None:
     from research_fsm.audit import states
 
+    looked.laws = states.LAWS
     with evidence(session) as log, progress(session, _events(log)) as step:
-        return _Looked(states.LAWS, list(states.verify_states(log, step)))
+        looked.take(states.verify_states(log, step))
 
 
-def _at_store(session: Session, *, imported: bool) -> _Looked:
+def _look_at_store(looked: _Looked, session: Session, *, imported: bool) -> None:
     from research_fsm import audit
 
     with evidence(session) as log:
-        looked = _Looked(audit.asked(log, imported=imported))
+        looked.laws = audit.asked(log, imported=imported)
         with progress(session, _events(log)) as step:
-            looked.found += audit.verify(log, step, looked.erased.append, imported=imported)
+            looked.take(audit.verify(log, step, looked.erased.append, imported=imported))
         note_if_imported(session, log, looked.found)
-    return looked
 
 
 def _events(log: Reader) -> int:

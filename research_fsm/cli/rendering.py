@@ -6,7 +6,8 @@ control characters is drawn.
 
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console, Group, JustifyMethod, RenderableType
@@ -41,6 +42,7 @@ _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗",
 _KEPT_WHOLE = frozenset({"person", "position", "reports", "run", "since", "status", "time", "token id"})
 _FAILURES_FOR_A_HUMAN = 2
 _ERASED_AT_MOST = 20
+_FINDINGS_OF_A_LAW_AT_MOST = 1000
 
 
 def to_text(drawing: RenderableType, *, terminal: bool, width: int | None) -> str:
@@ -147,26 +149,34 @@ def tokens(found: Sequence[Token]) -> RenderableType:
 
 
 def findings(
-    found: Sequence[Finding], laws: Mapping[str, str], erased: Sequence[Erased], *, to_the_end: bool = True
+    found: Iterable[Finding], laws: Mapping[str, str], erased: Iterable[Erased], *, to_the_end: bool = True
 ) -> RenderableType:
-    """Draw every law that was looked at, kept or broken, with each place where it is broken; and who was erased.
+    """Draw every law that was looked at, kept or broken, with the first places where it is broken; and who was erased.
 
     What is not broken as far as a log could be read is not called kept.
     """
-    parts, whole = [], "ok" if to_the_end else "unknown"
-    for law in dict.fromkeys((*laws, *(one.law for one in found))):
-        broken = [one for one in found if one.law == law]
-        parts.append(_marked("problem" if broken else whole, law, laws.get(law, "")))
-        for one in broken:
+    broken, counts = dict[str, list[Text]](), Counter[str]()
+    for one in found:
+        counts[one.law] += 1
+        if counts[one.law] <= _FINDINGS_OF_A_LAW_AT_MOST:
             place = one.stream if one.version is None else f"{one.stream} version {one.version}"
-            parts.append(_said(f"    {place}: {one.words}"))
+            broken.setdefault(one.law, []).append(_said(f"    {place}: {one.words}"))
+    parts, whole = [], "ok" if to_the_end else "unknown"
+    for law in dict.fromkeys((*laws, *broken)):
+        parts += [_marked("problem" if law in broken else whole, law, laws.get(law, "")), *broken.get(law, ())]
+        if counts[law] > _FINDINGS_OF_A_LAW_AT_MOST:
+            parts.append(_said(f"    and {counts[law] - _FINDINGS_OF_A_LAW_AT_MOST:,} more: --json names them"))
     if not to_the_end:
         parts.append(_said("?: asked only of what could be read"))
-    parts.extend(_said(str(one)) for one in erased[:_ERASED_AT_MOST])
-    if len(erased) > _ERASED_AT_MOST:
-        parts.append(_said(f"{len(erased) - _ERASED_AT_MOST} more people were erased: --json names them"))
+    gone = 0
+    for gone, person in enumerate(erased, 1):
+        if gone <= _ERASED_AT_MOST:
+            parts.append(_said(str(person)))
+    if gone > _ERASED_AT_MOST:
+        parts.append(_said(f"{gone - _ERASED_AT_MOST} more people were erased: --json names them"))
     kept = "the log keeps every law" if laws is STATEMENTS else "the log keeps each of these laws"
-    parts.append(_said(f"{len(found)} finding{'' if len(found) == 1 else 's'}" if found else kept))
+    total = counts.total()
+    parts.append(_said(f"{total:,} finding{'' if total == 1 else 's'}" if total else kept))
     return Group(*parts)
 
 

@@ -10,7 +10,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -125,6 +125,15 @@ class Session:
 
                 self.line(rendering.to_text(drawn, terminal=_is_terminal(), width=_width()))
 
+    def show_lists(self, lists: Mapping[str, Iterable[Json]], drawing: "Callable[[], RenderableType]") -> None:
+        """Print lists that may be longer than memory: item by item as JSON, or drawn, if need be in part."""
+        if not self.as_json:
+            self.show(None, drawing)
+            return
+        for line in _lines_of(lists):
+            if not self.line(line):
+                return  # Nobody reads the rest.
+
     def event(self, value: Json, words: str = "") -> None:
         """Print something as it happens: one line of JSON, or a note."""
         if self.as_json:
@@ -205,6 +214,22 @@ def _times_to_text(facts: dict[str, Json]) -> dict[str, Json]:
         name: rfc3339.format_time(value) if name in _TIMES and value is not None else value
         for name, value in facts.items()
     }
+
+
+def _lines_of(lists: Mapping[str, Iterable[Json]]) -> Iterator[str]:
+    """Yield the lines of a JSON object of lists."""
+    yield "{"
+    for left, (name, items) in zip(reversed(range(len(lists))), lists.items(), strict=True):
+        opened, comma = f'  "{name}": [', "," if left else ""
+        held: str | None = None
+        for item in items:
+            yield opened if held is None else f"{held},"
+            held = "    " + _as_json(item, indent=2).replace("\n", "\n    ")
+        if held is None:
+            yield f"{opened}]{comma}"
+        else:
+            yield from (held, f"  ]{comma}")
+    yield "}"
 
 
 def _as_json(value: Json, indent: int | None) -> str:

@@ -82,6 +82,17 @@ def test_what_could_not_be_asked_is_not_called_kept(program: Program, lines_left
     assert "?: asked only of what could be read\n" in result.stdout
 
 
+def test_findings_are_listed_as_json_as_any_json_is(program: Program) -> None:
+    """Item by item, and yet as a whole: one, several and none look as if they had been written at once."""
+    erased = [program.complete() for _ in range(3)]
+    for count, person_id in enumerate(erased, 1):
+        program("erase", person_id)
+        printed = program("--json", "verify").stdout
+        found = json.loads(printed)
+        assert (found["findings"], [one["person_id"] for one in found["erased"]]) == ([], erased[:count])
+        assert printed == json.dumps(found, indent=2) + "\n"
+
+
 def test_a_first_look_says_what_it_looked_at(program: Program) -> None:
     """It names its laws and no others, finds a head elsewhere, and cannot be had of an exported file."""
     program.complete()

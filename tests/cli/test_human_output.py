@@ -142,6 +142,15 @@ def test_verify_shows_every_law_and_every_finding() -> None:
     assert text.endswith("3 findings")
 
 
+def test_verify_shows_the_first_of_very_many_findings() -> None:
+    """As many of each law as somebody could read; the others are counted, and JSON has them all."""
+    found = [Finding(law, f"person:{number}", 1, "wrong") for law in ("chained", "legal") for number in range(1_200)]
+    text = rendering.to_text(rendering.findings(iter(found), STATEMENTS, []), terminal=False, width=200)
+    assert text.count("version 1: wrong\n") == 2_000
+    assert text.count("    and 200 more: --json names them\n") == 2
+    assert text.endswith("2,400 findings")
+
+
 def test_verify_of_a_whole_log_says_so(program: Program) -> None:
     """Every law has its mark."""
     program.complete()
