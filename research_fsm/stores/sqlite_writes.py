@@ -5,13 +5,25 @@ Floor 5. Imports what a store may import. It never begins, commits or aborts a t
 
 import sqlite3
 
-from research_fsm.errors import WriteRejected
+from research_fsm.errors import StoreDamaged, WriteRejected
 from research_fsm.stores.batch import Changes, taken
+from research_fsm.stores.sqlite_errors import primary_code
 from research_fsm.stores.sqlite_wiping import mark
 
 __all__ = ["apply"]
 
 _EVENT = "INSERT INTO events (stream, version, type, schema, at, data, meta, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+
+_LAST_POSITION = """
+SELECT max((SELECT coalesce(max(position), 0) FROM events), (SELECT seq FROM sqlite_sequence WHERE name = 'events'))
+"""
+
+_MAX = (1 << 63) - 1
+
+_NO_POSITION = (
+    f"the last position there is, {_MAX}, is taken by somebody who wrote past this library, and no event can follow; "
+    "keep this file for inspection and restore a backup"
+)
 
 # A stream's first position is that of its first event; of a stream without events, the next to be given out.
 _NEW_HEAD = """
@@ -68,6 +80,7 @@ def apply(connection: sqlite3.Connection, where: str, changes: Changes) -> None:
         changes: What to write.
 
     Raises:
+        StoreDamaged: No position is left for an event.
         WriteRejected: A stream is at another version, or a unique key or a receipt is there already.
         sqlite3.Error: It could not be written. After any error the transaction must be aborted.
     """
@@ -123,13 +136,17 @@ def _append(connection: sqlite3.Connection, where: str, changes: Changes) -> Non
         else:
             moved.append((*row, stored))
     if changes.events:
-        connection.executemany(
-            _EVENT,
-            [
-                (stream, version, name, schema, at, data.decode(), meta.decode(), hashed)
-                for stream, version, name, schema, at, data, meta, hashed in changes.events
-            ],
-        )
+        events = [
+            (stream, version, name, schema, at, data.decode(), meta.decode(), hashed)
+            for stream, version, name, schema, at, data, meta, hashed in changes.events
+        ]
+        try:
+            connection.executemany(_EVENT, events)
+        except sqlite3.OperationalError as error:  # To SQLite a log without a position left is a full disk.
+            full = primary_code(error) == sqlite3.SQLITE_FULL
+            if full and connection.execute(_LAST_POSITION).fetchone()[0] == _MAX:
+                raise StoreDamaged(where, _NO_POSITION) from error
+            raise
     if new:
         connection.executemany(_NEW_HEAD, new)
     if moved and connection.executemany(_HEAD, moved).rowcount != len(moved):

@@ -411,6 +411,16 @@ def test_a_damaged_store_is_not_backed_up(path: Path) -> None:
     assert contents(path.parent) == before
 
 
+def test_a_log_without_a_position_left_is_not_taken_for_a_full_disk(store: SQLiteStore, path: Path) -> None:
+    """Somebody wrote an event at the last position; to free some space would be no help."""
+    with plain(path) as client:
+        client.execute("INSERT INTO events VALUES (?, 'b', 1, 'Noted', 1, 0, '{}', '{}', x'00')", ((1 << 63) - 1,))
+    for _ in range(2):
+        with pytest.raises(StoreDamaged, match=f"the last position there is, {(1 << 63) - 1}, is taken"):
+            store.transact(*appending("a", 2))
+    assert [row.stream for row in store.events()] == ["a", "b"]
+
+
 # --- backup ------------------------------------------------------------------------------------------------------
 
 
