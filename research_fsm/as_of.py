@@ -235,10 +235,7 @@ def report(
         body = log.read(Query(streams=(stream,), documents=(name,))).documents.get((stream, name))
         if body is None:
             return _erased(log, then, then.reported_at)
-    stored = codec.parse(body)
-    return ReportDetails(
-        stored["id"], person_id, then.reports, stored["content"], stored["change_summary"], then.reported_at
-    )
+    return reads.report_in(body, person_id, then.reports, then.reported_at)
 
 
 def _erased(log: Reader, then: Person, generated_at: int) -> ReportErased:

@@ -55,6 +55,7 @@ from research_fsm.profile import Profile
 from research_fsm.reads import Balance, PeoplePage, PersonDetails, ReportDetails
 from research_fsm.requests import Flow
 from research_fsm.storage import Head, Query, Reader, RecordedEvent, Rule
+from research_fsm.stores.typed import TypedReader
 
 __all__ = ["Doors", "RecoveryPass"]
 
@@ -108,7 +109,7 @@ class Doors:
 
     def balance(self, owner: str) -> Flow[Balance]:
         """Look at an owner's credits."""
-        return requests.read(partial(reads.balance, owner=owner))
+        return _looking(partial(reads.balance, owner=owner))
 
     # --- people ---
 
@@ -135,19 +136,19 @@ class Doors:
 
     def person(self, person_id: str, *, owner: str | None) -> Flow[PersonDetails | PersonNotFound]:
         """Look at a person."""
-        return requests.read(partial(reads.person, person_id=person_id, owner=owner))
+        return _looking(partial(reads.person, person_id=person_id, owner=owner))
 
     def people(self, owner: str, *, limit: int, cursor: str | None) -> Flow[PeoplePage]:
         """Look at an owner's people."""
-        return requests.read(partial(reads.people, owner=owner, limit=limit, cursor=cursor))
+        return _looking(partial(reads.people, owner=owner, limit=limit, cursor=cursor))
 
     def report(self, person_id: str, *, owner: str | None) -> Flow[ReportDetails | PersonNotFound | None]:
         """Look at a person's latest report."""
-        return requests.read(partial(reads.report, person_id=person_id, owner=owner))
+        return _looking(partial(reads.report, person_id=person_id, owner=owner))
 
     def history(self, person_id: str) -> Flow[list[RecordedEvent]]:
         """Look at everything that ever happened to a person."""
-        return requests.read(partial(reads.history, person_id=person_id))
+        return _looking(partial(reads.history, person_id=person_id))
 
     def mark_stale(self, person_id: str, *, owner: str | None, actor: str | None) -> Flow[MarkStaleAnswer]:
         """Make a complete person idle again."""
@@ -282,3 +283,8 @@ class Doors:
 
 def _one(transaction: tuple[Query, Rule[A]]) -> Flow[A]:
     return requests.transact(*transaction)
+
+
+def _looking(look: Callable[[Reader], A]) -> Flow[A]:
+    """Look at the store, and raise `LogUnreadable` for a row that was edited by hand."""
+    return requests.read(lambda reader: look(TypedReader(reader)))

@@ -116,14 +116,12 @@ def _account_beside(log: Reader, owner: str, history: list[RecordedEvent], point
     """
     if isinstance(point, AtVersion):
         point = AtPosition(history[-1].position)
-    own = f"{history[-1].stream}@"
+    causes = {f"{one.stream}@{one.version}" for one in history}
     account = accounts.EMPTY
     for recorded in log.events(transactions.account_stream(owner)):
-        if point is not None and not point.covers(recorded):
-            cause = codec.decode_meta(recorded.meta).causation_id or ""
-            version = cause.removeprefix(own)
-            if not cause.startswith(own) or int(version) > history[-1].version:
-                break
+        covered = point is None or point.covers(recorded)
+        if not covered and codec.decode_meta(recorded.meta).causation_id not in causes:
+            break
         account = accounts.evolve(account, codec.decode_account_event(recorded))
     return account
 

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from research_fsm.lifecycle import Phase, Status
 from research_fsm.outcomes import Action, AlreadyRunning, InsufficientCredits, PersonNotFound, Queued, how_many_credits
-from research_fsm.rfc3339 import format_time
+from research_fsm.rfc3339 import shown_time
 from research_fsm.visible import visible
 
 __all__ = ["Cause", "Explanation", "Holder", "Look", "Recovery", "StartAnswered", "time_in_words"]
@@ -16,8 +16,7 @@ __all__ = ["Cause", "Explanation", "Holder", "Look", "Recovery", "StartAnswered"
 
 def time_in_words(micros: int) -> str:
     """Return a time as a sentence has it, to the millisecond."""
-    day, _, time = format_time(micros).partition("T")
-    return f"{day} {time[:12]}Z"
+    return shown_time(micros, digits=3)
 
 
 @frozen

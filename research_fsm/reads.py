@@ -28,6 +28,7 @@ __all__ = [
     "people",
     "person",
     "report",
+    "report_in",
 ]
 
 _LARGEST_PAGE = 1000
@@ -177,10 +178,21 @@ def report(reader: Reader, person_id: str, owner: str | None = None) -> ReportDe
         documents = frozen.read(Query(streams=(stream,), documents=(name,))).documents
     if (stream, name) not in documents:
         raise LogUnreadable(f"{stream} {name}", "the document is missing; `verify` says what else is")
-    stored = codec.parse(documents[stream, name])
-    return ReportDetails(
-        stored["id"], person_id, found.reports, stored["content"], stored["change_summary"], found.reported_at
-    )
+    return report_in(documents[stream, name], person_id, found.reports, found.reported_at)
+
+
+def report_in(document: bytes, person_id: str, version: int, generated_at: int) -> ReportDetails:
+    """Return the report that a document holds.
+
+    Raises:
+        LogUnreadable: It holds none.
+    """
+    match codec.parse(document):
+        case {"id": str(report_id), "content": content, "change_summary": change_summary}:
+            return ReportDetails(report_id, person_id, version, content, change_summary, generated_at)
+        case _:
+            what = f"{transactions.person_stream(person_id)} {decide.report_name(version)}"
+            raise LogUnreadable(what, "the document holds no report; `verify` lists what is wrong")
 
 
 def balance(reader: Reader, owner: str) -> Balance:
@@ -240,9 +252,15 @@ def failure(reader: Reader, found: Person) -> str | None:
 
 
 def details(found: Person, view: View, *, failure: str | None = None) -> PersonDetails:
-    """Return what is shown of a person, whose profile is in the view if there still is one."""
-    run = found.run
-    profile = view.documents.get((transactions.person_stream(found.person_id), transactions.PROFILE), b"{}")
+    """Return what is shown of a person, whose profile is in the view if there still is one.
+
+    Raises:
+        LogUnreadable: The document holds no profile.
+    """
+    run, stream = found.run, transactions.person_stream(found.person_id)
+    profile = codec.parse(view.documents.get((stream, transactions.PROFILE), b"{}"))
+    if not isinstance(profile, dict):
+        raise LogUnreadable(f"{stream} {transactions.PROFILE}", "it holds no profile; `verify` lists what is wrong")
     return PersonDetails(
         person_id=found.person_id,
         owner=found.owner,
@@ -257,7 +275,7 @@ def details(found: Person, view: View, *, failure: str | None = None) -> PersonD
         reported_at=found.reported_at,
         failures_in_a_row=found.failures_in_a_row,
         added_at=found.added_at,
-        profile=codec.parse(profile),
+        profile=profile,
         failure=failure,
     )
 

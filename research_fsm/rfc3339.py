@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from research_fsm.errors import InvalidInput
 
-__all__ = ["TIMES", "format_time", "parse_time"]
+__all__ = ["TIMES", "format_time", "parse_time", "shown_time"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -29,9 +29,21 @@ def format_time(micros: int) -> str:
     """Return a time as RFC 3339 text in UTC, always with six digits of microseconds, so that texts sort as times do.
 
     Args:
-        micros: Microseconds since 1970-01-01 UTC, in the years 1 to 9999.
+        micros: Microseconds since 1970-01-01 UTC. One that is none of `TIMES`, which only a forged event can have, is
+            shown as ``microsecond N``.
     """
+    if micros not in TIMES:
+        return f"microsecond {micros}"
     return (_EPOCH + micros * _MICROSECOND).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def shown_time(micros: int, *, digits: int = 0) -> str:
+    """Return a time as people read it, in UTC, with so many digits of a second; nothing is rounded up."""
+    day, _, time = format_time(micros).partition("T")
+    if not time:
+        return day
+    whole, _, fraction = time.partition(".")
+    return f"{day} {whole}{'.' if digits else ''}{fraction[:digits]}Z"
 
 
 def parse_time(text: str, field: str = "time") -> int:

@@ -9,8 +9,8 @@ from typing import Any
 from attrs import asdict, fields, frozen
 
 from research_fsm import merkle
-from research_fsm.checkpoints.statements import Checkpoint
-from research_fsm.errors import InvalidInput
+from research_fsm.checkpoints.statements import Checkpoint, hash_of
+from research_fsm.errors import InvalidInput, LogUnreadable
 from research_fsm.storage import Reader, RecordedEvent, first_hash, next_hash
 
 __all__ = [
@@ -82,18 +82,24 @@ def prove_inclusion(reader: Reader, stream: str, version: int, events: int) -> I
 
     Raises:
         InvalidInput: It is not.
+        LogUnreadable: A row is no event.
     """
     with reader.snapshot() as log:
         previous, found = first_hash(stream), None
         for recorded in log.events(stream, after=max(version - 2, 0)):
+            own = hash_of(recorded)
             if recorded.version == version:
                 found = recorded
                 break
-            previous = recorded.hash
+            previous = own
         index = None if found is None else _index_of(log, found)
         if found is None or index is None or index >= events:
             raise InvalidInput("event", f"{stream} version {version} is not among the first {events} events")
         path = _hashes(log, merkle.inclusion_spans(index, events))
+    try:
+        data, meta = found.data.decode(), found.meta.decode()
+    except UnicodeDecodeError:
+        raise LogUnreadable(f"the row {found.position}", "its JSON is no UTF-8; `verify` lists what is wrong") from None
     return Inclusion(
         previous.hex(),
         stream,
@@ -101,8 +107,8 @@ def prove_inclusion(reader: Reader, stream: str, version: int, events: int) -> I
         found.type,
         found.schema,
         found.at,
-        found.data.decode(),
-        found.meta.decode(),
+        data,
+        meta,
         index,
         path,
     )
@@ -113,6 +119,7 @@ def prove_consistency(reader: Reader, old: int, new: int) -> Consistency:
 
     Raises:
         InvalidInput: There are not as many.
+        LogUnreadable: A row is no event.
     """
     if not 0 <= old <= new:
         raise InvalidInput("checkpoint", f"{old} events are no beginning of {new}")
@@ -171,7 +178,7 @@ def _index_of(log: Reader, event: RecordedEvent) -> int | None:
 
 def _hashes(log: Reader, spans: list[tuple[int, int]]) -> tuple[str, ...]:
     try:
-        found = merkle.span_hashes((recorded.hash for recorded in log.events()), spans)
+        found = merkle.span_hashes(map(hash_of, log.events()), spans)
     except ValueError as error:
         raise InvalidInput("checkpoint", str(error)) from None
     return tuple(one.hex() for one in found)

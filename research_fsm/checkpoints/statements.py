@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from research_fsm import merkle, rfc3339
-from research_fsm.errors import InvalidInput
-from research_fsm.storage import Reader
+from research_fsm.columns import checked
+from research_fsm.errors import InvalidInput, LogUnreadable
+from research_fsm.storage import Reader, RecordedEvent
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-__all__ = ["Checkpoint", "differences", "make", "parse", "sign", "signed_by"]
+__all__ = ["Checkpoint", "differences", "hash_of", "make", "parse", "sign", "signed_by"]
 
 _FORMAT = "research_fsm checkpoint 1"
 _SIGNATURE = "signature "
+_HASH_BYTES = 32
 _NOT_ONE = f"is no {_FORMAT}: take the file as `checkpoint make` has printed it"
 
 
@@ -53,14 +55,30 @@ def make(reader: Reader, *, until: int | None = None) -> Checkpoint:
         reader: A store, or a snapshot of one; whole, as far as `audit.verify` finds.
         until: The last position to state anything about: what `feed.settled` says, where others are writing on
             PostgreSQL and may still add events between those that are there. None for the end.
+
+    Raises:
+        LogUnreadable: A row is no event.
     """
     with reader.snapshot() as log:
         at, tree = log.now(), merkle.Tree()
         for recorded in log.events():
             if until is not None and recorded.position > until:
                 break
-            tree.append(recorded.hash)
+            tree.append(hash_of(recorded))
     return Checkpoint(tree.size, tree.root(), at)
+
+
+def hash_of(recorded: RecordedEvent) -> bytes:
+    """Return the hash of an event.
+
+    Raises:
+        LogUnreadable: The row is no event, or has no hash of 32 bytes; it names the row.
+    """
+    found = checked(recorded).hash
+    if len(found) != _HASH_BYTES:
+        words = f"hash has {len(found)} bytes and not {_HASH_BYTES}; `verify` lists what is wrong"
+        raise LogUnreadable(f"the row {recorded.position}", words)
+    return found
 
 
 def sign(checkpoint: Checkpoint, key: "Ed25519PrivateKey") -> str:
@@ -113,13 +131,20 @@ def _after(word: str, line: str) -> str:
 
 
 def differences(reader: Reader, checkpoint: Checkpoint) -> Iterator[str]:
-    """Yield in words why a log is not the one that a checkpoint stated, continued; nothing if it is."""
+    """Yield in words why a log is not the one that a checkpoint stated, continued; nothing if it is.
+
+    A row that is no event is named, and stands for one that was rewritten.
+    """
     with reader.snapshot() as log:
         tree = merkle.Tree()
         for recorded in log.events():
             if tree.size == checkpoint.events:
                 break
-            tree.append(recorded.hash)
+            try:
+                tree.append(hash_of(recorded))
+            except LogUnreadable as error:
+                yield str(error)
+                tree.append(b"")
     if tree.size < checkpoint.events:
         yield f"the log has {tree.size} events, the checkpoint had {checkpoint.events}: some were cut off"
     elif tree.root() != checkpoint.root:

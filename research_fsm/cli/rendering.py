@@ -19,7 +19,7 @@ from research_fsm.laws import STATEMENTS, Erased, Finding
 from research_fsm.lifecycle import Status
 from research_fsm.outcomes import Json
 from research_fsm.reads import Balance, PersonDetails, ReportDetails
-from research_fsm.rfc3339 import format_time
+from research_fsm.rfc3339 import shown_time
 from research_fsm.storage import RecordedEvent, Token
 from research_fsm.timeline import credits_in_words, in_words, run_in_words
 from research_fsm.visible import visible, visible_json
@@ -92,7 +92,7 @@ def people(found: Sequence[PersonDetails]) -> RenderableType:
         return _said("nobody")
     table = _table("person", "status", "since", "run", "reports", "who")
     for one in found:
-        cells = (_time(one.since), str(one.run_no or "-"), str(one.reports or "-"), _who(one.profile))
+        cells = (shown_time(one.since), str(one.run_no or "-"), str(one.reports or "-"), _who(one.profile))
         table.add_row(_said(one.person_id), _status(one), *map(_said, cells))
     return table
 
@@ -103,26 +103,26 @@ def person(found: PersonDetails) -> RenderableType:
     table.add_row("who", _said(_who(found.profile)))
     table.add_row("owner", _said(f"{found.owner} ({found.kind})"))
     table.add_row("status", _status(found))
-    table.add_row("since", _said(_time(found.since)))
+    table.add_row("since", _said(shown_time(found.since)))
     if found.run_id is not None:
         table.add_row("run", _said(f"{found.run_no} ({found.run_id})"))
     if found.deadline is not None and found.status is Status.RUNNING:
-        table.add_row("deadline", _said(_time(found.deadline)))
+        table.add_row("deadline", _said(shown_time(found.deadline)))
     table.add_row("reports", _said(str(found.reports)))
     if found.reported_at is not None:
-        table.add_row("latest report", _said(_time(found.reported_at)))
+        table.add_row("latest report", _said(shown_time(found.reported_at)))
     if found.failures_in_a_row:
         words = "; for a human" if found.failures_in_a_row >= _FAILURES_FOR_A_HUMAN else ""
         table.add_row("failures in a row", _said(f"{found.failures_in_a_row}{words}"))
     if found.failure is not None:
         table.add_row("why it failed", _said(found.failure))
-    table.add_row("added", _said(_time(found.added_at)))
+    table.add_row("added", _said(shown_time(found.added_at)))
     return table
 
 
 def report(found: ReportDetails) -> RenderableType:
     """Draw a report: its content is free JSON."""
-    parts = [_said(f"report {found.version} of {found.person_id}, {_time(found.generated_at)}", style="bold")]
+    parts = [_said(f"report {found.version} of {found.person_id}, {shown_time(found.generated_at)}", style="bold")]
     if found.change_summary is not None:
         parts += [_said("what is new:"), Text(_json(found.change_summary))]
     return Group(*parts, Text(_json(found.content)))
@@ -133,7 +133,7 @@ def history(found: Sequence[RecordedEvent]) -> RenderableType:
     table = _table("position", "time", "what happened", "run", "credits")
     for event in found:
         words = (in_words(event), run_in_words(event), credits_in_words(event))
-        table.add_row(*map(_said, (str(event.position), _time(event.at, digits=3), *words)))
+        table.add_row(*map(_said, (str(event.position), shown_time(event.at, digits=3), *words)))
     return table
 
 
@@ -143,8 +143,8 @@ def tokens(found: Sequence[Token]) -> RenderableType:
         return _said("no tokens")
     table = _table("token id", "owner", "kind", "created", "revoked")
     for one in found:
-        revoked = "-" if one.revoked_at is None else _time(one.revoked_at)
-        table.add_row(*map(_said, (one.token_id, one.owner, one.kind, _time(one.created_at), revoked)))
+        revoked = "-" if one.revoked_at is None else shown_time(one.revoked_at)
+        table.add_row(*map(_said, (one.token_id, one.owner, one.kind, shown_time(one.created_at), revoked)))
     return table
 
 
@@ -226,9 +226,3 @@ def _who(profile: Mapping[str, Json]) -> str:
 
 def _json(value: Json) -> str:
     return visible_json(json.dumps(value, ensure_ascii=False, indent=2))
-
-
-def _time(micros: int, *, digits: int = 0) -> str:
-    """Return a time in UTC, with so many digits of a second; nothing is rounded up."""
-    whole, _, fraction = format_time(micros).replace("T", " ").partition(".")
-    return f"{whole}{'.' if digits else ''}{fraction[:digits]}Z"

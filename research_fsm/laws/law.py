@@ -66,11 +66,8 @@ class Erased:
 
     @property
     def when(self) -> str:
-        """The time as text; a forged one may be none of a calendar's."""
-        try:
-            return format_time(self.at)
-        except OverflowError:
-            return f"microsecond {self.at}"
+        """The time as text."""
+        return format_time(self.at)
 
     def __str__(self) -> str:
         return visible(f"{self.person_id} was erased on {self.when} by {self.actor or 'somebody who was not named'}")

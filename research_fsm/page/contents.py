@@ -1,7 +1,7 @@
 """What the page shows, as compact JSON: rows are lists, words are kept once, times are milliseconds UTC.
 
 Floor 7. One snapshot, nothing written. What this version cannot read is named as it is stored, so that a damaged log
-is shown with the findings on top and not hidden behind an error.
+is shown with the findings on top and not hidden behind an error; only a row whose columns are of other types is one.
 """
 
 import sys
@@ -21,6 +21,7 @@ from research_fsm.lifecycle import status as status_of
 from research_fsm.outcomes import Json
 from research_fsm.person import Person
 from research_fsm.storage import Head, Query, Reader, RecordedEvent
+from research_fsm.stores.typed import TypedReader
 from research_fsm.timeline import credits_in_words, in_words
 
 __all__ = ["CHUNK", "Contents", "gather"]
@@ -83,7 +84,7 @@ def gather(reader: Reader, *, owner: str | None, with_names: bool, limit: int, a
         limit: People that are shown at most.
         after: Show people behind this stream: everybody's are sorted by stream, an owner's newest first.
     """
-    with reader.snapshot() as log:
+    with TypedReader(reader).snapshot() as log:
         taken_at = log.now()
         counts: Counter[str] = Counter()
         shown: list[Head] = []

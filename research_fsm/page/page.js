@@ -16,8 +16,8 @@ function make(name, attributes, ...children) {
   made.append(...children.filter(child => child !== ''));
   return made;
 }
-const time = ms => { const text = new Date(ms).toISOString(); return text.slice(0, 10) + ' ' + text.slice(11, 23) + 'Z'; };
-const coarse = ms => time(ms).slice(0, 19) + 'Z';
+const time = ms => { const date = new Date(ms); if (isNaN(date)) return 'millisecond ' + ms; const text = date.toISOString(); return text.slice(0, 10) + ' ' + text.slice(11, 23) + 'Z'; };
+const coarse = ms => isNaN(new Date(ms)) ? time(ms) : time(ms).slice(0, 19) + 'Z';
 function lasting(ms) {
   if (ms < 1000) return ms + ' ms';
   const seconds = ms / 1000;

@@ -19,7 +19,8 @@ from research_fsm.errors import InvalidInput
 from research_fsm.laws import STATEMENTS, Finding
 from research_fsm.outcomes import Json
 from research_fsm.page.contents import CHUNK, Contents, gather
-from research_fsm.page.verdict import Standing, of_findings, of_standing, shown_time
+from research_fsm.page.verdict import Standing, of_findings, of_standing
+from research_fsm.rfc3339 import shown_time
 from research_fsm.storage import Reader
 
 __all__ = ["render", "source_digest"]

@@ -10,9 +10,9 @@ from attrs import frozen
 
 from research_fsm.audit.owners import Seen
 from research_fsm.laws import STATEMENTS, Finding
-from research_fsm.rfc3339 import format_time
+from research_fsm.rfc3339 import shown_time
 
-__all__ = ["Failure", "Standing", "of_findings", "of_standing", "shown_time"]
+__all__ = ["Failure", "Standing", "of_findings", "of_standing"]
 
 _SHOWN_FINDINGS = 200
 
@@ -43,11 +43,6 @@ class Standing:
     seen: Seen | None = None
     since: int | None = None
     failure: Failure | None = None
-
-
-def shown_time(micros: int) -> str:
-    """Return a time as people read it, to the second."""
-    return f"{format_time(micros).replace('T', ' ')[:19]}Z"
 
 
 def of_findings(findings: Sequence[Finding] | None, laws: Mapping[str, str] = STATEMENTS) -> str:

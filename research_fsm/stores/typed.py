@@ -76,7 +76,7 @@ class TypedReader:
         return map(checked, self._reader.keys())
 
     def receipts(self) -> Iterator[Receipt]:
-        """Yield every receipt, in order."""
+        """Yield every receipt, by key."""
         return map(checked, self._reader.receipts())
 
     def entries(self) -> Iterator[QueueEntry]:
