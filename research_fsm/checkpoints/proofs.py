@@ -11,7 +11,7 @@ from attrs import asdict, fields, frozen
 from research_fsm import merkle
 from research_fsm.checkpoints.statements import Checkpoint, hash_of
 from research_fsm.errors import InvalidInput, LogUnreadable
-from research_fsm.storage import Reader, RecordedEvent, first_hash, next_hash
+from research_fsm.storage import NewEvent, Reader, RecordedEvent, first_hash, next_hash
 
 __all__ = [
     "Consistency",
@@ -132,12 +132,10 @@ def holds(proof: Inclusion, checkpoint: Checkpoint) -> bool:
     try:
         data, meta, previous = proof.data.encode(), proof.meta.encode(), bytes.fromhex(proof.previous)
         path = [bytes.fromhex(one) for one in proof.path]
-    except ValueError:
+        event = NewEvent(proof.type, proof.schema, data, meta)
+        own = next_hash(previous, proof.stream, proof.version, event, proof.at)
+    except ValueError:  # No hexadecimal digits, or half of a surrogate pair.
         return False
-    event = RecordedEvent(
-        proof.index + 1, proof.stream, proof.version, proof.type, proof.schema, proof.at, data, meta, b""
-    )
-    own = next_hash(previous, proof.stream, proof.version, event, proof.at)
     return merkle.is_included(own, proof.index, checkpoint.events, checkpoint.root, path)
 
 

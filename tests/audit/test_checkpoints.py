@@ -150,6 +150,7 @@ def test_an_event_is_proved_without_the_rest_of_the_log(runs: Runs) -> None:
         assert not checkpoints.holds(evolve(proof, version=proof.version + 1), stated)
         assert not checkpoints.holds(evolve(proof, previous="00" * 32), stated)
         assert not checkpoints.holds(evolve(proof, previous="zz"), stated)
+        assert not checkpoints.holds(evolve(proof, stream="\ud800"), stated)
         assert not checkpoints.holds(evolve(proof, index=proof.index + 1), stated)
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from research_fsm import InvalidInput
-from research_fsm.rfc3339 import format_time, parse_time
+from research_fsm.rfc3339 import format_time, parse_time, shown_time
 
 EARLIEST, LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999
 
@@ -24,6 +24,18 @@ def test_times_are_written_in_utc(micros: int, text: str) -> None:
     """Always with Z and six digits, to the microsecond."""
     assert format_time(micros) == text
     assert parse_time(text) == micros
+
+
+@pytest.mark.parametrize("micros", [EARLIEST - 1, LATEST + 1, 9 * 10**18, -(10**30)])
+def test_a_time_that_no_calendar_has_is_a_number(micros: int) -> None:
+    """Somebody forged it, and whoever looks is shown what it is."""
+    assert format_time(micros) == shown_time(micros) == f"microsecond {micros}"
+
+
+def test_people_are_shown_as_much_of_a_second_as_they_need() -> None:
+    """Nothing is rounded up."""
+    assert shown_time(1_999_999) == "1970-01-01 00:00:01Z"
+    assert shown_time(1_999_999, digits=3) == "1970-01-01 00:00:01.999Z"
 
 
 @given(st.integers(EARLIEST, LATEST), st.integers(EARLIEST, LATEST))
