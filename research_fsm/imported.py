@@ -15,6 +15,7 @@ from research_fsm import account as accounts
 from research_fsm import codec, decide, merkle, transactions
 from research_fsm import person as people
 from research_fsm.audit import beside
+from research_fsm.audit.addresses import keys_of_address
 from research_fsm.audit.receipts import receipts_after
 from research_fsm.errors import InvalidInput, LogUnreadable
 from research_fsm.events import CreditsGranted, CreditsRevoked, RunStarted
@@ -97,8 +98,8 @@ def load(
 
     Heads, keys of runs and grants, receipts of runs, and the embedded queue are made from the events. What the log does
     not say does not come back: what was asked under a request key, so that asking again is refused; refusals, access
-    tokens, which addresses a partner's people have, and the secret. So the new store is for looking at, and not to
-    carry a service on. If it fails on the way, a store that committed meanwhile
+    tokens, and the secret; nor, without documents, which addresses a partner's people have. So the new store is for
+    looking at, and not to carry a service on. If it fails on the way, a store that committed meanwhile
     holds a part, and is to be deleted.
 
     Args:
@@ -187,8 +188,8 @@ def _moments(found: Iterable[RecordedEvent | Document]) -> Iterator[_Together]:
 def _import(into: Transacts, moment: _Together, policy: Policy) -> None:
     """Write some events, unless one of them is not what its hash says."""
 
-    def rule(view: View, now: int) -> Write[None]:
-        writes = [_Stream.after(view, stream, happened, now, policy) for stream, happened in moment.streams.items()]
+    def rule(view: View, _: int) -> Write[None]:
+        writes = [_Stream.after(view, moment, stream, policy) for stream in moment.streams]
         return Write(
             answer=None,
             streams=tuple(one.write for one in writes),
@@ -215,8 +216,9 @@ class _Stream:
     left: str | None = None
 
     @classmethod
-    def after(cls, view: View, stream: str, happened: list[RecordedEvent], now: int, policy: Policy) -> "_Stream":
+    def after(cls, view: View, moment: _Together, stream: str, policy: Policy) -> "_Stream":
         """Fold events on to where the stream is."""
+        happened, now = moment.streams[stream], moment.at
         head = view.heads.get(stream)
         expected = 0 if head is None else head.version
         if [one.version for one in happened] != list(range(expected + 1, expected + len(happened) + 1)):
@@ -228,16 +230,23 @@ class _Stream:
             previous = one.hash
         kind, _, name = stream.partition(":")
         if kind == "person":
-            return cls._life(view, name, expected, happened, now, policy)
+            profile = moment.documents.get((stream, transactions.PROFILE))
+            return cls._life(view, name, expected, happened, profile, policy)
         if kind == "account":
             return cls._ledger(view, name, expected, happened)
         raise LogUnreadable(stream, "is neither a person's nor an account's stream")
 
     @classmethod
     def _life(
-        cls, view: View, person_id: str, expected: int, happened: list[RecordedEvent], now: int, policy: Policy
+        cls,
+        view: View,
+        person_id: str,
+        expected: int,
+        happened: list[RecordedEvent],
+        profile: bytes | None,
+        policy: Policy,
     ) -> "_Stream":
-        stream, before = happened[0].stream, transactions.person_in(view, person_id)
+        (stream, now), before = (happened[0].stream, happened[0].at), transactions.person_in(view, person_id)
         decoded = [codec.decode_person_event(one) for one in happened]
         person, begun, said = before, set[str](), dict[str, bytes]()
         for event in decoded:
@@ -254,6 +263,8 @@ class _Stream:
             due=decide.next_look(person, now, policy),
         )
         keys = tuple(beside.key_of_run(stream, event) for event in decoded if isinstance(event, RunStarted))
+        if profile is not None:
+            keys += keys_of_address(person, profile)
         waited, waits = transactions.waits(before), transactions.waits(person)
         entry = QueueEntry(person.run.run_id, stream) if waits and not waited and person.run is not None else None
         left = before.run.run_id if waited and not waits and before.run is not None else None

@@ -32,6 +32,7 @@ __all__ = [
     "person_in",
     "person_stream",
     "run_key",
+    "url_key",
     "waits",
     "written",
 ]
@@ -72,6 +73,11 @@ def run_key(run_id: str) -> str:
 def grant_key(kind: str, owner: str, grant_id: str) -> str:
     """Return a unique key of a grant; as JSON, because either name may contain whatever would stand between them."""
     return f"{kind}:{codec.encode([owner, grant_id]).decode()}"
+
+
+def url_key(owner: str, linkedin_url: str) -> str:
+    """Return the unique key of the person whom a partner has under an address."""
+    return f"url:{owner}:{linkedin_url}"
 
 
 # --- states ------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Any
 from attrs import astuple
 
 from research_fsm import codec, transactions
+from research_fsm.audit.addresses import addresses_differ
 from research_fsm.audit.memory import Lane, Listed, Remembered, Scratch, by_name
 from research_fsm.audit.receipts import receipts_differ
 from research_fsm.audit.streams import Stream
@@ -44,12 +45,15 @@ def key_of_grant(owner: str, stream: str, event: CreditsGranted | CreditsRevoked
     return UniqueKey(transactions.grant_key("revoked", owner, event.grant_id), stream)
 
 
-def keys_differ(log: Reader, called_for: Listed[tuple[int, str, bytes]]) -> Iterator[Finding]:
+def keys_differ(
+    log: Reader, called_for: Listed[tuple[int, str, bytes]], addresses: Listed[object]
+) -> Iterator[Finding]:
     """Hold the unique keys against those that the events call for. A partner's addresses alone are in no event.
 
     Args:
         log: Where the keys are.
         called_for: By key: the version of the event, its stream, and what is kept with the key.
+        addresses: Where the names of personal keys are listed, by stream: `rows_differ` looks at them.
     """
     kept = Lane((_text(key.key), key) for key in log.keys())  # noqa: SIM118  # It is no mapping.
     wanted = Lane(called_for.items())
@@ -63,7 +67,9 @@ def keys_differ(log: Reader, called_for: Listed[tuple[int, str, bytes]]) -> Iter
                 words = f"the unique key {name} leads to {keys[0].stream} with {found!r}"
                 yield Finding("keys_are_kept", stream, version, words)
         for key in keys:
-            if not calls and not key.personal:
+            if key.personal:
+                addresses.add(_text(key.stream), key.key)
+            elif not calls:
                 words = f"no event calls for the unique key {name}"
                 yield Finding("keys_are_kept", printable(key.stream), None, words)
 
@@ -76,6 +82,7 @@ def rows_differ(
     streams: Remembered[Stream],
     documents: Listed[tuple[int, str, str]],
     receipts: Listed[tuple[str, int, bytes]],
+    addresses: Listed[object],
     scratch: Scratch,
 ) -> Iterator[Finding]:
     """Look, stream by stream, at what is missing from it, and hold what stands beside the log against it.
@@ -85,6 +92,7 @@ def rows_differ(
         streams: Every stream, as far as it was followed.
         documents: By stream: the version of an event that names a document, its name, and its digest.
         receipts: By stream: a receipt's key, the version of the event that calls for it, and what it says.
+        addresses: By stream: the name of a personal unique key.
         scratch: Where the receipts and the queue's entries are sorted by stream.
     """
     now, entries, filed = log.now(), Listed[tuple[str, str, int | None]](scratch), Listed[tuple[Any, ...]](scratch)
@@ -96,13 +104,15 @@ def rows_differ(
     heads = Lane((_text(head.stream), head) for head in log.heads())
     kept = Lane((_text(stream), (name, body)) for stream, name, body in log.documents())
     named, waiting = Lane(documents.items()), Lane(entries.items())
-    called_for, answered = Lane(receipts.items()), Lane(filed.items())
-    for name in by_name(followed, heads, named, kept, waiting, called_for, answered):
+    called_for, answered, personal = Lane(receipts.items()), Lane(filed.items()), Lane(addresses.items())
+    for name in by_name(followed, heads, named, kept, waiting, called_for, answered, personal):
         known = next((stream for stream in followed.take(name) if stream.first is not None), None)
         if known is not None:
             yield from unsettled(name, known)
-        yield from _documents_differ(name, known, named.take(name), kept.take(name))
-        person = None if known is None else known.person
+        person, documents_kept = None if known is None else known.person, kept.take(name)
+        yield from _documents_differ(name, known, named.take(name), documents_kept)
+        profile = dict(documents_kept).get(transactions.PROFILE)
+        yield from addresses_differ(name, person, profile, personal.take(name))
         yield from receipts_differ(person, called_for.take(name), starmap(Receipt, answered.take(name)), name)
         yield from _heads_differ(name, known, heads.take(name))
         yield from _entries_differ(name, known, [QueueEntry(*entry) for entry in waiting.take(name)], now)

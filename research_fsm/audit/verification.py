@@ -2,8 +2,7 @@
 
 Floor 6, a part of `audit`. Reads one point in time by position and trusts nothing but the events: heads, documents and
 keys are held against what the events say. Nor does it trust the types of what it reads: a file may have been edited by
-hand. It folds with the same `evolve` as everything else, and never writes. What the log does not say cannot be held
-against it: a partner's LinkedIn URL is personal data, so that a lost unique key of one is not found.
+hand. It folds with the same `evolve` as everything else, and never writes.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -78,10 +77,11 @@ def verify(
             position = page[-1].position
         reached(position)
         yield from audit.keys_used_twice()
-        yield from beside.keys_differ(log, audit.keys)
+        addresses = Listed[object](scratch)
+        yield from beside.keys_differ(log, audit.keys, addresses)
         # Where documents are not asked for, none is there: it is as if no event had named any.
         named = audit.documents if "documents_match" in asked(log, imported=imported) else Listed(scratch)
-        yield from beside.rows_differ(log, audit.streams, named, audit.receipts, scratch)
+        yield from beside.rows_differ(log, audit.streams, named, audit.receipts, addresses, scratch)
 
 
 def verify_events(

@@ -127,7 +127,8 @@ CREDITS_FOLLOW_RUNS = Law(
 GRANTS_COUNT_ONCE = Law("grants_count_once", "A grant_id is granted once, and revoked at most once, whole.")
 KEYS_ARE_KEPT = Law(
     "keys_are_kept",
-    "Runs and grants are found by their ids; a request key has started at most one run, and its receipt says which.",
+    "Runs, grants and a partner's people are found by their keys; a request key has started at most one run, and its"
+    " receipt says which.",
 )
 DOCUMENTS_MATCH = Law(
     "documents_match",

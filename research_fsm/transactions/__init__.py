@@ -15,6 +15,7 @@ from research_fsm.rows import (
     person_in,
     person_stream,
     run_key,
+    url_key,
     waits,
 )
 from research_fsm.transactions.callbacks import claim, complete, fail
@@ -53,5 +54,6 @@ __all__ = [
     "submit",
     "submitted",
     "take",
+    "url_key",
     "waits",
 ]

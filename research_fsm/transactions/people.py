@@ -15,10 +15,10 @@ from research_fsm.events import PersonKind
 from research_fsm.outcomes import AddAnswer, AlreadyAdded, EraseAnswer, MarkStaleAnswer
 from research_fsm.person import Person
 from research_fsm.policy import Policy
-from research_fsm.rows import Transaction, person_id_of, person_in, person_stream, written
+from research_fsm.rows import Transaction, person_id_of, person_in, person_stream, url_key, written
 from research_fsm.storage import Query, UniqueKey, View, Write
 
-__all__ = ["add", "check_new", "erase", "mark_stale", "url_key", "url_keys"]
+__all__ = ["add", "check_new", "erase", "key_of_url", "mark_stale", "url_keys"]
 
 A = TypeVar("A")
 
@@ -35,7 +35,7 @@ def add(command: AddPerson, policy: Policy) -> Transaction[AddAnswer]:
         person = people.nobody(command.person_id)
         return written(view, person, decision, now, policy, command.actor, keys=url_keys(command))
 
-    url = url_key(command)
+    url = key_of_url(command)
     query = Query(streams=(person_stream(command.person_id),), keys=() if url is None else (url,))
     return query, rule
 
@@ -70,14 +70,14 @@ def check_new(view: View, person_id: str) -> None:
         raise InvalidInput("person_id", f"{person_id} is somebody's already; make a fresh one for each person")
 
 
-def url_key(command: AddPerson) -> str | None:
+def key_of_url(command: AddPerson) -> str | None:
     """Return the unique key of a partner's LinkedIn URL; a user may have the same person twice."""
     if command.kind is not PersonKind.PARTNER or command.linkedin_url is None:
         return None
-    return f"url:{command.owner}:{command.linkedin_url}"
+    return url_key(command.owner, command.linkedin_url)
 
 
 def url_keys(command: AddPerson) -> tuple[UniqueKey, ...]:
     """Return the key that a new person takes; it is personal, and goes with them."""
-    key = url_key(command)
+    key = key_of_url(command)
     return () if key is None else (UniqueKey(key, person_stream(command.person_id), personal=True),)

@@ -38,7 +38,7 @@ from research_fsm.rows import (
     written,
 )
 from research_fsm.storage import Query, View, Write
-from research_fsm.transactions.people import check_new, url_key, url_keys
+from research_fsm.transactions.people import check_new, key_of_url, url_keys
 from research_fsm.transactions.receipts import final_answer, key_receipt, replayed_answer, start_receipts
 
 __all__ = ["arm", "create", "created", "record_answer", "start", "submit", "submitted"]
@@ -70,7 +70,7 @@ def create(adding: AddPerson, starting: StartRun, policy: Policy) -> Transaction
         keys = url_keys(adding)
         return written(view, nobody, decision, now, policy, adding.actor, keys=keys, receipts=receipts)
 
-    url = url_key(adding)
+    url = key_of_url(adding)
     query = Query(
         streams=(person_stream(adding.person_id), account_stream(adding.owner)),
         keys=() if url is None else (url,),
@@ -93,7 +93,7 @@ def created(answer: StartAnswer | AlreadyAdded) -> CreateAnswer:
 def submit(adding: AddPerson, starting: StartRun, policy: Policy) -> Transaction[CreateAnswer | StartAnswer | Send]:
     """Start the partner's person who has this address, or add one and start them; decided at once, so there is one."""
     query, create_rule = create(adding, starting, policy)
-    url = url_key(adding)
+    url = key_of_url(adding)
 
     def rule(view: View, now: int) -> Write[CreateAnswer | StartAnswer | Send]:
         existing = view.keys.get(url) if url is not None else None

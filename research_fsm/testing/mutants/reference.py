@@ -7,6 +7,7 @@ from research_fsm.laws.catalog import (
     CHAINED,
     GAPLESS,
     HEADS_ARE_FOLDS,
+    KEYS_ARE_KEPT,
     ONE_AT_WORK,
     ONE_OPEN_RUN,
     SHOWN_AS_IT_IS,
@@ -48,7 +49,7 @@ REFERENCE = (
     ),
     Mutant(
         "a store that forgets too little",
-        (ONE_OPEN_RUN,),
+        (ONE_OPEN_RUN, KEYS_ARE_KEPT),
         memory_tables,
         "_forget",
         "key.personal and key.stream == stream",

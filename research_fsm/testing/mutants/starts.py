@@ -10,6 +10,7 @@ from research_fsm.laws.catalog import (
     CONFIRMED_BY_ITS_OWN,
     CREDITS_FOLLOW_RUNS,
     FIRST_CLAIM_COUNTS,
+    KEYS_ARE_KEPT,
     LEGAL,
     LINE_BY_LINE,
     NEVER_OVERDRAWN,
@@ -23,6 +24,7 @@ from research_fsm.laws.catalog import (
 )
 from research_fsm.testing.mutants.mutant import Mutant
 from research_fsm.transactions import people, receipts
+from research_fsm.transactions import starts as creates
 
 __all__ = ["STARTS"]
 
@@ -201,11 +203,20 @@ STARTS = (
     ),
     Mutant(
         "a partner's address that nobody keeps",
-        (ONE_OPEN_RUN,),
+        (ONE_OPEN_RUN, KEYS_ARE_KEPT),
         people,
         "url_keys",
         "() if key is None else",
         "() if True else",
+        "simulate",
+    ),
+    Mutant(
+        "an address that is said to be nobody's",
+        (ONE_OPEN_RUN,),
+        creates,
+        "create",
+        "Write(answer=there,",
+        "Write(answer=AlreadyAdded(adding.person_id),",
         "simulate",
     ),
     Mutant(

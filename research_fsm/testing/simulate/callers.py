@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from research_fsm import flows, requests, transactions
+from research_fsm import codec, flows, requests, transactions
 from research_fsm.commands import (
     AddPerson,
     ErasePerson,
@@ -86,10 +86,11 @@ def _options(words: tuple[str, ...]) -> dict[str, str]:
 
 def _adding(person_id: str, owner: str, url: str | None) -> AddPerson:
     """Return what adds somebody; whoever has an address is a partner's, who has each address once."""
-    kind, address = PersonKind.USER, None
+    kind, address, profile = PersonKind.USER, None, b"{}"
     if url is not None:
         kind, address = PersonKind.PARTNER, f"https://www.linkedin.com/in/{url}"
-    return AddPerson(person_id=person_id, owner=owner, kind=kind, profile=b"{}", linkedin_url=address, salt="s")
+        profile = codec.encode({"linkedin_url": address})
+    return AddPerson(person_id=person_id, owner=owner, kind=kind, profile=profile, linkedin_url=address, salt="s")
 
 
 def add(world: World, name: str, server: str, person: str, owner: str, *words: str) -> None:
