@@ -172,10 +172,11 @@ def test_a_process_killed_in_between_leaves_it_to_the_next(path: Path) -> None:
     assert PERSONAL not in path.read_bytes()
 
 
-def test_wiping_that_fails_is_tried_again(store: SQLiteStore, path: Path) -> None:
-    """What was forgotten is committed; that the log could not be emptied is no failure of the call."""
+@pytest.mark.parametrize("statement", ["PRAGMA wal_checkpoint", "DELETE FROM settings"])
+def test_wiping_that_fails_is_tried_again(store: SQLiteStore, path: Path, statement: str) -> None:
+    """What was forgotten is committed; that the log could not be emptied, or the mark not taken away, fails no call."""
     error = driver_error(sqlite3.SQLITE_IOERR, "SQLITE_IOERR")
-    faulty = Faulty(store._writer.get(), "PRAGMA wal_checkpoint", error, done=False)
+    faulty = Faulty(store._writer.get(), statement, error, done=False)
     store._writer.connection = faulty  # type: ignore[assignment]  # It passes for one.
     forget(store)
     assert is_marked(path)
