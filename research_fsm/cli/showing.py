@@ -10,7 +10,7 @@ import click
 
 from research_fsm.cli.evidence import evidence, imported_option, note_if_imported
 from research_fsm.cli.exits import Exit
-from research_fsm.cli.files import STANDARD, check_named
+from research_fsm.cli.files import STANDARD, check_named, new_file
 from research_fsm.cli.options import common_options
 from research_fsm.cli.session import Session
 from research_fsm.errors import InvalidInput
@@ -87,9 +87,10 @@ def views(session: Session, file: str, with_documents: bool) -> Exit:  # noqa: F
 
     check_named(file)
     about = f"{file}.datasette.yaml"
-    with evidence(session) as log:
+    with evidence(session) as log, new_file(about, 0o644) as description:
+        description.write(copies.datasette(file).encode())
+        description.flush()
         copies.write_copy(log, file, with_documents=with_documents)
-    Path(about).write_text(copies.datasette(file), encoding="utf-8")
     session.show({"views": file, "datasette": about}, lambda: f"{file} has the views {', '.join(copies.VIEWS)}")
     return Exit.DONE
 

@@ -59,6 +59,16 @@ def test_a_key_is_made_whole_or_not_at_all(program: Program) -> None:
         assert not Path(other).exists()
 
 
+def test_views_are_made_with_their_description_or_not_at_all(program: Program) -> None:
+    """One of the two files is there already: the other is not made, and nothing that is there is touched."""
+    program("grant", "acme", 5)
+    for taken, other in (("a.db.datasette.yaml", "a.db"), ("b.db", "b.db.datasette.yaml")):
+        Path(taken).write_text("somebody's")
+        assert program("views", "--out", taken.removesuffix(".datasette.yaml")).exit_code == 2
+        assert Path(taken).read_text() == "somebody's"
+        assert not Path(other).exists()
+
+
 def test_a_key_on_a_full_disk_can_be_made_again(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a key is not left: with room made, the same command succeeds."""
     whole = os.fdopen
