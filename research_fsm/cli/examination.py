@@ -1,7 +1,7 @@
 """What the doctor looks at: this machine, the store's file, and whether anybody is overdue.
 
 Floor 6. Looks and changes nothing. Knows SQLite, because the file and its driver are what is examined; a database is
-examined in `examination_server`. Whether anybody is overdue is asked of a store that is sound.
+examined in `examination_server`. Whether anybody is overdue is asked of a store that can be read.
 """
 
 import shutil
@@ -40,6 +40,9 @@ _PATIENCE = timedelta(minutes=1)
 _RUNNING = tuple(map(str, RUNNING))
 _MANY = 1000
 
+_NEEDED = frozenset({STORE, "schema", "integrity", "rights"})
+"""What must be without a problem for anything to be asked of the store."""
+
 Verdict = Literal["ok", "warning", "problem"]
 
 
@@ -67,7 +70,7 @@ def examine(session: Session, pipeline: str | None) -> list[Check]:
     try:
         seen, latest, now = _server(session) if session.on_server else _file(session)
         checks += [*seen, _clock(latest, now)]
-        if any(check.verdict == "problem" for check in seen):
+        if any(check.verdict == "problem" and check.name in _NEEDED for check in seen):
             checks.append(Check("recovery", "warning", "not looked at: the store itself has a problem"))
         else:
             with looking(session) as log:

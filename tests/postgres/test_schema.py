@@ -5,16 +5,26 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 
 import psycopg
 import pytest
 
 from research_fsm import audit
-from research_fsm.errors import InvalidInput, StoreDamaged, StoreError, StoreForeign, StoreReadOnly, StoreTooNew
+from research_fsm.errors import (
+    InvalidInput,
+    StoreDamaged,
+    StoreError,
+    StoreForeign,
+    StoreReadOnly,
+    StoreTooNew,
+    StoreUnavailable,
+)
 from research_fsm.outcomes import Claimed
 from research_fsm.profile import Profile
 from research_fsm.runs import Runs
 from research_fsm.stores import postgres_schema
+from research_fsm.stores.evidence import evidence, followed
 from research_fsm.stores.postgres import PostgresStore
 from research_fsm.stores.postgres_new import new_schema
 from research_fsm.stores.postgres_schema import grants
@@ -71,6 +81,18 @@ def test_an_older_store_is_migrated_once(address: str, later: Callable[[str], No
         assert list(pool.map(opened, range(12))) == [(secret, [1])] * 12
     with plain(address) as client:
         assert tell(client, "SELECT * FROM research_fsm.later") == [("once",)]
+
+
+def test_whoever_only_looks_migrates_nothing(address: str, later: Callable[[str], None]) -> None:
+    """At one moment or as the log grows: they are told that it is an older store, and it stays one."""
+    with PostgresStore(address) as store:
+        store.transact(*appending("a", 1))
+    later("CREATE TABLE {s}.later (note text)")
+    for look in (evidence, followed):
+        with pytest.raises(StoreUnavailable, match="an older store"), look(address, timedelta(seconds=5)):
+            pass
+    with plain(address) as client:
+        assert tell(client, "SELECT to_regclass('research_fsm.later')") == [(None,)]
 
 
 def test_a_migration_that_fails_leaves_the_store_as_it_was(
