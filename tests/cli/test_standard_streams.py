@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -69,18 +70,21 @@ def test_views_are_made_with_their_description_or_not_at_all(program: Program) -
         assert not Path(other).exists()
 
 
-def test_a_key_on_a_full_disk_can_be_made_again(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half a key is not left: with room made, the same command succeeds."""
-    whole = os.fdopen
+@pytest.mark.parametrize("half", [0, 1])
+def test_a_key_on_a_full_disk_can_be_made_again(program: Program, monkeypatch: pytest.MonkeyPatch, half: int) -> None:
+    """Whichever half there was no room for, the other is not left: with room made, the same command succeeds."""
+    opened = count()
+    usual = os.fdopen
 
-    def full(number: int, mode: str) -> object:
+    def filled(number: int, mode: str) -> object:
+        if next(opened) != half:
+            return usual(number, mode)
         os.close(number)
         return Path("/dev/full").open(mode)
 
     with monkeypatch.context() as patched:
-        patched.setattr("research_fsm.cli.files.os.fdopen", full)
+        patched.setattr("research_fsm.cli.files.os.fdopen", filled)
         assert program("checkpoint", "key", "k").exit_code == 7
-    assert os.fdopen is whole
     assert not list(Path().glob("k*"))
     assert program("checkpoint", "key", "k").exit_code == 0
     assert {one.name for one in Path().glob("k*")} == {"k", "k.pub"}
