@@ -1,6 +1,6 @@
 """A verification, with payloads, hashes, documents and keys, and a first look: against bare scans, and another library.
 
-A scan is the least that anybody reads: every column of the same rows, into Python, and nothing done with it. The other
+A scan is the least that anybody reads: every row that is verified, whole, into Python, and nothing done with it. The other
 library is `eventsourcing`, which replays aggregates that hold the same data; it checks no hash and no law.
 """
 
@@ -67,7 +67,7 @@ def _measured(store: SQLiteStore, settings: Settings) -> Iterator[Measured]:
 
     def scanned(_: int) -> None:
         with store.snapshot() as log:
-            _run_through(log.events(), log.heads(), log.keys(), log.entries())
+            _run_through(log.events(), log.heads(), log.documents(), log.keys(), log.receipts(), log.entries())
 
     def scanned_states(_: int) -> None:
         with store.snapshot() as log:
