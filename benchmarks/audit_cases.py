@@ -1,7 +1,7 @@
 """A verification, with payloads, hashes, documents and keys, and a first look: against bare scans, and another library.
 
-A scan is the least that anybody reads: every row that is verified, whole, into Python, and nothing done with it. The other
-library is `eventsourcing`, which replays aggregates that hold the same data; it checks no hash and no law.
+A scan is the least that anybody reads: every row that is verified, whole, into Python, and nothing done with it. The
+other library is `eventsourcing`, which replays aggregates that hold the same data; it checks no hash and no law.
 """
 
 import json
