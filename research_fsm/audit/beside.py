@@ -68,9 +68,11 @@ def keys_differ(
                 yield Finding("keys_are_kept", stream, version, words)
         for key in keys:
             if key.personal:
-                addresses.add(_text(key.stream), key.key)
+                addresses.add(printable(key.stream), key.key)
             elif not calls:
-                words = f"no event calls for the unique key {name}"
+                # An address is not repeated in a finding.
+                shown = "of an address, which is not personal" if name.startswith("url:") else name
+                words = f"no event calls for the unique key {shown}"
                 yield Finding("keys_are_kept", printable(key.stream), None, words)
 
 

@@ -89,20 +89,28 @@ def receipts_differ(
 
 
 def _receipt_differs(receipt: Receipt, person: Person | None, called_for: bytes | None) -> Iterator[str]:
-    try:
-        answer = codec.decode_create_answer(receipt.answer)
-    except LogUnreadable as error:
-        yield f"cannot be read: {error}"
-        return
+    answer = None
+    if receipt.answer != called_for:
+        try:
+            answer = codec.decode_create_answer(receipt.answer)
+        except LogUnreadable as error:
+            yield f"cannot be read: {error}"
+        else:
+            yield from _answer_differs(receipt, answer, person, called_for)
+    erased = person is not None and person.phase is Phase.ERASED
+    # Whoever asks for somebody erased is told that there is nobody; that request's fingerprint tells of nobody either.
+    if erased and receipt.fingerprint and (called_for is not None or not isinstance(answer, PersonNotFound)):
+        yield "has a fingerprint, and the person was erased"
+
+
+def _answer_differs(
+    receipt: Receipt, answer: StartAnswer | AlreadyAdded, person: Person | None, called_for: bytes | None
+) -> Iterator[str]:
     said = receipt.answer.decode()
     if called_for is None and not _is_of_a_refusal(receipt, answer, person):
         yield f"says {said}, of which no event speaks"
     elif called_for is not None and _settled(answer) != codec.decode_answer(called_for):
         yield f"says {said}, the log {called_for.decode()}"
-    erased = person is not None and person.phase is Phase.ERASED
-    # Whoever asks for somebody erased is told that there is nobody; that request's fingerprint tells of nobody either.
-    if erased and receipt.fingerprint and (called_for is not None or not isinstance(answer, PersonNotFound)):
-        yield "has a fingerprint, and the person was erased"
 
 
 def _settled(answer: StartAnswer | AlreadyAdded) -> StartAnswer | AlreadyAdded:

@@ -95,6 +95,18 @@ def test_a_name_of_another_type_is_found(partner: Partner, key: object) -> None:
     assert partner.found() == {("keys_are_kept", "bob")}
 
 
+def test_a_stream_of_another_type_is_found(partner: Partner) -> None:
+    """And shown as it is."""
+    partner.edit(_INSERTED, _key("more"), b"\xff")
+    assert partner.found() == {("keys_are_kept", "b'\\xff'")}
+
+
+def test_an_address_that_would_outlive_its_person_is_found(partner: Partner) -> None:
+    """An erasure takes the personal keys along, and no other."""
+    partner.edit("UPDATE unique_keys SET personal = 0 WHERE key = ?", _key("ada"))
+    assert partner.found() == {("keys_are_kept", "ada")}
+
+
 def test_a_key_that_an_erasure_would_take_along_is_found(partner: Partner) -> None:
     """The key of a run is not personal: without it, the run would not be found any more."""
     with SQLiteStore(partner.path) as store:
