@@ -13,6 +13,7 @@ import pytest
 
 from research_fsm import PersonKind, Profile, codec, transactions
 from research_fsm.cli.exits import Exit
+from research_fsm.errors import LogUnreadable
 from research_fsm.storage import NewEvent, first_hash, next_hash
 from research_fsm.stores import sqlite_evidence
 from research_fsm.worker import Worker
@@ -223,3 +224,36 @@ def test_a_checkpoint_is_held_against_rows_that_are_no_events(
     assert program.json("checkpoint", "check", *held, code=1)["problems"] == words
     for command in (("make", "--key", "key"), ("prove", *held, "--event", "account:acme", "2")):
         assert program.json("checkpoint", *command, code=7)["what"] == "the row 1"
+
+
+def test_heads_of_all_kinds_are_due_together(copied: tuple[Program, str], edited: sqlite3.Connection) -> None:
+    """What is no text is sorted among the texts, and then named."""
+    edited.execute("UPDATE heads SET due = 1, tag = 'dispatching' WHERE link IS NOT NULL")
+    edited.execute("UPDATE heads SET stream = x'41' WHERE rowid = (SELECT max(rowid) FROM heads)")
+    code, output = _called(*copied, "doctor")
+    assert code == Exit.STORE_ERROR
+    assert "the head of b'A': stream is b'A' of type bytes" in output
+
+
+def test_a_cause_that_names_no_event_is_none(copied: tuple[Program, str], edited: sqlite3.Connection) -> None:
+    """An explanation of the past reads the account's events by their causes, which may say anything."""
+    program, person_id = copied
+    before = program("explain", person_id, "--version", 2).stdout
+    cause = codec.encode({"actor": None, "causation_id": f"person:{person_id}@one", "correlation_id": None}).decode()
+    edited.execute("UPDATE events SET meta = ? WHERE stream = 'account:acme' AND version > 3", (cause,))
+    assert program("explain", person_id, "--version", 2).stdout == before
+
+
+def test_an_embedder_is_told_too(copied: tuple[Program, str], edited: sqlite3.Connection) -> None:
+    """Whatever door is opened, a spoilt row is one error of this library."""
+    program, person_id = copied
+    edited.execute("UPDATE events SET hash = 'abc' WHERE position = 9")
+    edited.execute("UPDATE heads SET tag = x'41' WHERE stream <> 'account:acme'")
+    with program.runs() as runs:
+        with pytest.raises(LogUnreadable, match="the row 9: hash is abc of type str"):
+            runs.history(person_id)
+        for look in (runs.person, runs.report):
+            with pytest.raises(LogUnreadable, match="tag is b'A' of type bytes"):
+                look(person_id)
+        with pytest.raises(LogUnreadable, match="tag is b'A' of type bytes"):
+            runs.people("acme")
