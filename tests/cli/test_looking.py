@@ -48,11 +48,12 @@ def _vacuumed(store: Path, copy: Path) -> None:
 
 def _unfolded(store: Path, copy: Path) -> None:
     """As a store lies there whose process was killed: its latest events are in the write-ahead log alone."""
-    with closing(sqlite3.connect(store)) as connection:
+    with closing(sqlite3.connect(store, isolation_level=None)) as connection:
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute("UPDATE heads SET due = due")
         for end in ("", "-wal"):
             shutil.copyfile(f"{store}{end}", f"{copy}{end}")
+    assert copy.with_name(f"{copy.name}-wal").stat().st_size > 0
 
 
 def _whole(store: Path, copy: Path) -> None:
