@@ -18,6 +18,7 @@ from research_fsm import codec, columns, merkle, transactions
 from research_fsm.audit import streams
 from research_fsm.errors import LogUnreadable
 from research_fsm.storage import Query, Reader, RecordedEvent
+from research_fsm.visible import visible_json
 
 __all__ = ["FORMAT", "Document", "events", "export", "read", "rows"]
 
@@ -68,7 +69,7 @@ def export(reader: Reader, *, with_documents: bool = False) -> Iterator[str]:
 
 
 def _line(facts: dict[str, Any]) -> str:
-    return json.dumps(facts, ensure_ascii=False, separators=(",", ":")) + "\n"
+    return visible_json(json.dumps(facts, ensure_ascii=False, separators=(",", ":"))) + "\n"
 
 
 def _event_out(recorded: RecordedEvent) -> dict[str, Any]:

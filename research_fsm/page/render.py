@@ -22,12 +22,13 @@ from research_fsm.page.contents import CHUNK, Contents, gather
 from research_fsm.page.verdict import Standing, of_findings, of_standing
 from research_fsm.rfc3339 import shown_time
 from research_fsm.storage import Reader
+from research_fsm.visible import visible_json
 
 __all__ = ["render", "source_digest"]
 
 _LARGEST_LIMIT = 100_000
 
-_ESCAPES = {ord(one): f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"}
+_ESCAPES = {ord(one): f"\\u{ord(one):04x}" for one in "<>&"}
 
 
 def render(
@@ -106,7 +107,7 @@ def source_digest(text: str) -> str:
 
 def _block(name: str, value: Json) -> str:
     """Return a block of data: JSON in which nothing can end the block, open a comment, or break a line."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPES)
+    text = visible_json(json.dumps(value, ensure_ascii=False, separators=(",", ":"))).translate(_ESCAPES)
     return f'<script type="application/json" id="{name}">{text}</script>'
 
 

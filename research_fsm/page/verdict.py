@@ -11,6 +11,7 @@ from attrs import frozen
 from research_fsm.audit.owners import Seen
 from research_fsm.laws import STATEMENTS, Finding
 from research_fsm.rfc3339 import shown_time
+from research_fsm.visible import visible
 
 __all__ = ["Failure", "Standing", "of_findings", "of_standing"]
 
@@ -108,10 +109,10 @@ def _time(micros: int) -> str:
 
 
 def _finding(one: Finding) -> str:
-    place = one.stream if one.version is None else f"{one.stream} version {one.version}"
-    person_id = one.stream.removeprefix("person:")
-    shown = html.escape(place)
-    if person_id != one.stream:
+    stream, words = visible(one.stream), html.escape(visible(one.words))
+    person_id = stream.removeprefix("person:")
+    shown = html.escape(stream if one.version is None else f"{stream} version {one.version}")
+    if person_id != stream:
         shown = f'<a href="#{html.escape(person_id, quote=True)}">{shown}</a>'
     statement = html.escape(STATEMENTS.get(one.law, ""), quote=True)
-    return f'<li><code title="{statement}">{html.escape(one.law)}</code> {shown}: {html.escape(one.words)}</li>'
+    return f'<li><code title="{statement}">{html.escape(one.law)}</code> {shown}: {words}</li>'
