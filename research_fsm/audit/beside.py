@@ -4,7 +4,7 @@ Floor 6, a part of `audit`, above `streams`. Whoever asks has followed the log t
 no event, and never writes. The rows it is given may hold anything.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from itertools import starmap
 from typing import Any
@@ -111,10 +111,9 @@ def rows_differ(
         known = next((stream for stream in followed.take(name) if stream.first is not None), None)
         if known is not None:
             yield from unsettled(name, known)
-        person, documents_kept = None if known is None else known.person, kept.take(name)
-        yield from _documents_differ(name, known, named.take(name), documents_kept)
-        profile = dict(documents_kept).get(transactions.PROFILE)
-        yield from addresses_differ(name, person, profile, personal.take(name))
+        person, bodies = None if known is None else known.person, dict(kept.take(name))
+        yield from _documents_differ(name, known, named.take(name), bodies)
+        yield from addresses_differ(name, person, bodies.get(transactions.PROFILE), personal.take(name))
         yield from receipts_differ(person, called_for.take(name), starmap(Receipt, answered.take(name)), name)
         yield from _heads_differ(name, known, heads.take(name))
         yield from _entries_differ(name, known, [QueueEntry(*entry) for entry in waiting.take(name)], now)
@@ -138,11 +137,10 @@ def unsettled(name: str, stream: Stream) -> Iterator[Finding]:
 
 
 def _documents_differ(
-    name: str, stream: Stream | None, named: list[tuple[int, str, str]], kept: list[tuple[str, bytes]]
+    name: str, stream: Stream | None, named: list[tuple[int, str, str]], bodies: Mapping[str, bytes]
 ) -> Iterator[Finding]:
     """Hold a stream's documents against the digests in its events; of an erased person none may be left."""
-    bodies = dict(kept)
-    salt = bodies.pop(transactions.SALT, None)
+    salt = bodies.get(transactions.SALT)
     erased = stream is not None and stream.person is not None and stream.person.phase is Phase.ERASED
     for version, document, digest in named:
         body = bodies.get(document)
@@ -152,10 +150,11 @@ def _documents_differ(
         elif codec.digest(salt, body) != digest:
             yield Finding("documents_match", name, version, f"the document {document} is not what was recorded")
     if erased:
-        for left in sorted(printable(document) for document, _ in kept):
+        for left in sorted(map(printable, bodies)):
             yield Finding("documents_match", name, None, f"the person was erased, but {left} is still there")
     else:
-        for stray in sorted(map(printable, bodies.keys() - {document for _, document, _ in named})):
+        known = {transactions.SALT, *(document for _, document, _ in named)}
+        for stray in sorted(map(printable, bodies.keys() - known)):
             yield Finding("documents_match", name, None, f"no event names the document {stray}")
 
 

@@ -35,8 +35,11 @@ _OF_RUNS = transactions.run_key("")
 
 def receipts_after(before: Person, event: PersonEvent, after: Person) -> Iterator[tuple[str, bytes]]:
     """Yield what the receipts of a run say from this event on, by key: most events change none."""
-    run, answer = after.run, _answer_after(before, event, after)
-    if run is None or answer is None:
+    run = after.run
+    if run is None or (run.inside and run.request_digest is None):
+        return  # As nobody asks under a key, and nobody is answered later.
+    answer = _answer_after(before, event, after)
+    if answer is None:
         return
     said = codec.encode_answer(answer)
     if not run.inside:
