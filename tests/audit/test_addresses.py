@@ -88,6 +88,16 @@ def test_an_address_that_no_profile_calls_for_is_found(partner: Partner, name: s
     assert partner.found() == {("keys_are_kept", name)}
 
 
+def test_whoever_was_erased_has_no_address_even_with_a_profile(partner: Partner) -> None:
+    """Both were put back as they had been; each is found for itself."""
+    partner.edit(
+        "INSERT INTO documents SELECT ?, name, body FROM documents WHERE stream = ?",
+        *map(partner.stream, ("cy", "ada")),
+    )
+    partner.edit(_MOVED, partner.stream("cy"), _key("ada"))
+    assert partner.found() == {("documents_match", "cy"), ("keys_are_kept", "ada"), ("keys_are_kept", "cy")}
+
+
 @pytest.mark.parametrize("key", [b"\xff", b"url", 5, 2.5])
 def test_a_name_of_another_type_is_found(partner: Partner, key: object) -> None:
     """SQLite keeps anything in any column."""
