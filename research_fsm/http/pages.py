@@ -7,6 +7,7 @@ other operation takes one, so that nothing can be done with what a browser remem
 
 import base64
 import binascii
+import logging
 from http import HTTPStatus
 
 import anyio.to_thread
@@ -14,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from research_fsm.errors import InvalidInput, StoreError
+from research_fsm.errors import InvalidInput, LogUnreadable, StoreError
 from research_fsm.events import PersonKind
 from research_fsm.http.callers import Authenticate, Caller, bearer_token
 from research_fsm.http.verifying import Verification
@@ -23,6 +24,8 @@ from research_fsm.storage import Reader
 from research_fsm.tokens import AccessTokens
 
 __all__ = ["PATH", "page_route"]
+
+_log = logging.getLogger(__name__)
 
 PATH = "/deep-research/page"
 """Behind the prefix."""
@@ -63,6 +66,9 @@ def page_route(
             return await anyio.to_thread.run_sync(_answered, store, recognised, verification, request)
         except StoreError:
             return _plain(HTTPStatus.SERVICE_UNAVAILABLE, "the store cannot be read now")
+        except LogUnreadable as error:
+            _log.warning("the page cannot be made: %s", error)
+            return _plain(HTTPStatus.INTERNAL_SERVER_ERROR, "the log cannot be read; `research-fsm verify` says where")
 
     return Route(prefix + PATH, page, methods=["GET"])
 

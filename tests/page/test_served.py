@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from research_fsm import transactions
 from research_fsm.audit.owners import Verified, verify_for_owners
-from research_fsm.errors import StoreBusy
+from research_fsm.errors import LogUnreadable, StoreBusy
 from research_fsm.events import PersonKind
 from research_fsm.http import create_app
 from research_fsm.http.callers import Caller
@@ -167,14 +167,21 @@ def test_a_verification_that_failed_is_said_to_have() -> None:
     assert _verdict(client, acme) == f"Not verified at <time>2026-01-01 00:07:40Z</time>: {words}"
 
 
-def test_a_store_that_cannot_be_read_is_said_to_be() -> None:
-    """503, and no stack trace."""
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (StoreBusy("research.db", "somebody has it"), 503, "the store cannot be read now"),
+        (LogUnreadable("the row 7", "it is none"), 500, "the log cannot be read; `research-fsm verify` says where"),
+    ],
+)
+def test_a_store_that_cannot_be_read_is_said_to_be(error: Exception, code: int, words: str) -> None:
+    """What to do about it, no stack trace, and nothing of what is in it."""
     world, _ = one_of_each()
 
-    def busy(_: Request) -> Caller | None:
-        raise StoreBusy("research.db", "somebody has it")
+    def failing(_: Request) -> Caller | None:
+        raise error
 
     store: Reader = world.store
-    client = TestClient(Starlette(routes=[page_route(store, world.runs.tokens, authenticate=busy)]))
+    client = TestClient(Starlette(routes=[page_route(store, world.runs.tokens, authenticate=failing)]))
     answer = client.get(PAGE)
-    assert (answer.status_code, answer.text) == (503, "the store cannot be read now")
+    assert (answer.status_code, answer.text) == (code, words)
