@@ -133,7 +133,7 @@ LEDGERS = (
     ),
     Mutant(
         "documents that are not written",
-        (ONLY_THE_CLAIMER_ENDS, DOCUMENTS_MATCH),
+        (ONLY_THE_CLAIMER_ENDS, KEYS_ARE_KEPT, DOCUMENTS_MATCH),
         rows,
         "written",
         "documents={(stream, name): body for name, body in decision.documents.items()}",
