@@ -217,22 +217,34 @@ def test_a_server_that_is_not_there_is_a_problem_of_the_store() -> None:
 
 
 @pytest.mark.parametrize(
-    ("statement", "check", "words"),
+    ("statement", "check", "words", "recovery"),
     [
-        ("ALTER TABLE research_fsm.events DISABLE TRIGGER events_no_change", "log", "events_no_change is missing"),
-        ("ALTER TABLE research_fsm.events ENABLE TRIGGER events_no_truncate", "log", "events_no_truncate is missing"),
-        ("UPDATE research_fsm.settings SET value = '0' WHERE name = 'schema'", "schema", "migrates it"),
+        (
+            "ALTER TABLE research_fsm.events DISABLE TRIGGER events_no_change",
+            "log",
+            "events_no_change is missing",
+            "ok",
+        ),
+        (
+            "ALTER TABLE research_fsm.events ENABLE TRIGGER events_no_truncate",
+            "log",
+            "events_no_truncate is missing",
+            "ok",
+        ),
+        ("UPDATE research_fsm.settings SET value = '0' WHERE name = 'schema'", "schema", "migrates it", "warning"),
     ],
 )
-def test_what_was_done_to_the_tables_is_a_problem(address: str, statement: str, check: str, words: str) -> None:
-    """The doctor says so and does not open the store, which might change it."""
+def test_what_was_done_to_the_tables_is_a_problem(
+    address: str, statement: str, check: str, words: str, recovery: str
+) -> None:
+    """The doctor says so, and looks at who is overdue if the tables are the ones that it knows."""
     told(address, "grant", "acme", "1")
     with plain(address) as client:
         tell(client, statement)
     found = checks(address, code=1)
     assert found[check][0] == "problem"
     assert words in found[check][1]
-    assert found["recovery"][0] == "warning"
+    assert found["recovery"][0] == recovery
 
 
 def test_a_role_that_lacks_something_is_told_what(address: str) -> None:
