@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 from attrs import evolve
@@ -377,8 +377,8 @@ def test_what_the_server_has_aborted_is_never_called_committed(address: str, tro
 
 
 @contextmanager
-def importing(address: str, pipe: Path, lines: list[str]) -> Iterator["subprocess.Popen[str]"]:
-    """Import in a process that has written a part of the log and waits for the rest."""
+def importing(address: str, pipe: Path, lines: list[str]) -> Iterator[tuple["subprocess.Popen[str]", TextIO]]:
+    """Import in a process that has written a part of the log and waits for the rest; and where that would come from."""
     os.mkfifo(pipe)
     command = [sys.executable, "-m", "research_fsm", "--store", f"{address}?schema=made", "import-log", str(pipe)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # noqa: S603  # Our own.
@@ -387,7 +387,7 @@ def importing(address: str, pipe: Path, lines: list[str]) -> Iterator["subproces
         out.flush()
         written = "state = 'idle in transaction' AND query LIKE '%INSERT INTO made.events%'"
         until(lambda: tell(client, f"SELECT 1 FROM pg_stat_activity WHERE {written}") != [], "a part was written")
-        yield process
+        yield process, out
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
@@ -401,8 +401,9 @@ def test_a_stopped_import_leaves_nothing(address: str, number: int, tmp_path: Pa
     assert worker.run_once()
     assert worker.run_once()
     log = list(exported.export(runs.store, with_documents=True))
-    with importing(address, tmp_path / "pipe", log) as process:
+    with importing(address, tmp_path / "pipe", log) as (process, rest):
         process.send_signal(number)
+        rest.close()  # Python sees a signal that came just before it began to read once it has read.
         assert process.wait(30) == (130 if number == signal.SIGINT else -number)
     assert schemas(address) == []
     assert made(f"{address}?schema=made", log).events == sum('"position"' in line for line in log)
